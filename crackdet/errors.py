@@ -1,0 +1,8 @@
+"""The one exception that crackdet raises for mistakes a user can mend."""
+
+
+class CrackdetError(Exception):
+    """A problem with a file, an option or a data set, told in one sentence with its remedy.
+
+    The command line prints the sentence without a traceback and exits with 1.
+    """

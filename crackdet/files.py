@@ -1,0 +1,58 @@
+"""Files that are either complete or absent."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path beside `path` and renames it to `path` on success.
+
+    The temporary name keeps the suffix, since Keras and Pillow choose the format by it.
+
+    Args:
+        path: The file to write. Its parent folder is made when missing.
+
+    Yields:
+        The path to write to. It is removed when the block raises.
+
+    Example:
+
+    >>> with atomic_write("runs/demo/metrics.json") as temporary:
+    ...     temporary.write_text("{}")
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Writes `value` as indented JSON, atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Reads a JSON file."""
+    return json.loads(Path(path).read_text("utf-8"))
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """Returns the hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
