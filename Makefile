@@ -1,0 +1,39 @@
+# `make demo` runs the whole job on procedural images; `make test` runs every check.
+# Both make .venv first. Stamp files in .venv keep repeated calls quick.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := crackdet tfds_builder tuning
+SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '.*')
+
+.PHONY: demo test clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/crackdet-installed
+	$(BIN)/crackdet run --data demo --out runs/demo
+
+test: $(VENV)/crackdet-installed $(VENV)/tools-installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+# A stamp, since an interrupted `venv` leaves a bin/python without pip.
+$(VENV)/made:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# An earlier build/ would put deleted modules into the wheel.
+$(VENV)/crackdet-installed: $(VENV)/made pyproject.toml README.md LICENSE $(SOURCES)
+	rm -rf build
+	$(BIN)/pip install --disable-pip-version-check .
+	touch $@
+
+$(VENV)/tools-installed: pyproject.toml | $(VENV)/crackdet-installed
+	rm -rf build
+	$(BIN)/pip install --disable-pip-version-check '.[dev]'
+	touch $@
