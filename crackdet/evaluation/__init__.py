@@ -1,0 +1,41 @@
+"""Numbers about a classifier: metrics with intervals, calibration, threshold, baseline, one run.
+
+Everything here is binary: label 1 is the positive class (a crack), a score is the probability of
+that class, and an image raises an alarm when its score reaches the threshold.
+"""
+
+import importlib
+from typing import Any
+
+from crackdet.evaluation.baseline import baseline_scores, fit_baseline
+from crackdet.evaluation.calibration import (
+    apply_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    reliability_bins,
+)
+from crackdet.evaluation.metrics import METRICS, metrics_row
+from crackdet.evaluation.threshold import choose_threshold
+
+# These two import Keras; the rest is NumPy, so that reports are written without loading Keras.
+_NEED_KERAS = ("evaluate", "evaluate_run")
+
+__all__ = [
+    "METRICS",
+    "apply_temperature",
+    "baseline_scores",
+    "choose_threshold",
+    "evaluate",
+    "evaluate_run",
+    "expected_calibration_error",
+    "fit_baseline",
+    "fit_temperature",
+    "metrics_row",
+    "reliability_bins",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NEED_KERAS:
+        return getattr(importlib.import_module("crackdet.evaluation.run"), name)
+    raise AttributeError(f"module 'crackdet.evaluation' has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""The architecture of a model as a table, for the report."""
+
+import re
+from typing import Any
+
+import keras
+
+# MobileNetV2 names every layer of inverted residual n `block_n_...`, and those of the first one,
+# which has no expansion, `expanded_conv_...` (Keras' own names).
+_STAGES = (
+    (re.compile(r"(block_\d+)_"), r"\1"),
+    (re.compile(r"expanded_conv_"), "expanded_conv"),
+    (re.compile(r"Conv_1|out_relu"), "Conv_1"),
+    (re.compile(r"(Conv1|bn_Conv1)"), "Conv1"),
+)
+
+
+def architecture(model: keras.Model) -> dict[str, Any]:
+    """Returns the layers of a model and the stages they form.
+
+    Args:
+        model: A built functional or sequential model.
+
+    Returns:
+        A dictionary with `name`, `params`, `trainable_params`, `layers` (each with `name`, `type`,
+        `output_shape`, `params`, `trainable`) and `stages` (each with `name`, `type`, `layers`,
+        `output_shape`, `params`, `trainable_params`). Neighbouring layers of one MobileNetV2 unit
+        form a stage; every other layer is its own. `trainable` tells whether any weight of the
+        layer is trained. Shapes leave the batch out.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+    >>> architecture(model)["layers"][0]["output_shape"]
+    [2]
+    """
+    layers = [_layer_row(layer) for layer in model.layers]
+    stages: list[dict[str, Any]] = []
+    for row in layers:
+        name = _stage_of(row["name"])
+        if not stages or stages[-1]["name"] != name:
+            stages.append(
+                {
+                    "name": name,
+                    "type": row["type"] if name == row["name"] else "stage",
+                    "layers": 0,
+                    "params": 0,
+                    "trainable_params": 0,
+                }
+            )
+        stage = stages[-1]
+        stage["layers"] += 1
+        stage["params"] += row["params"]
+        stage["trainable_params"] += row["trainable_params"]
+        stage["output_shape"] = row["output_shape"]
+    return {
+        "name": model.name,
+        "params": sum(row["params"] for row in layers),
+        "trainable_params": sum(row["trainable_params"] for row in layers),
+        "layers": layers,
+        "stages": stages,
+    }
+
+
+def _layer_row(layer: keras.Layer) -> dict[str, Any]:
+    trained = sum(_size(weight) for weight in layer.trainable_weights)
+    return {
+        "name": layer.name,
+        "type": type(layer).__name__,
+        "output_shape": _output_shape(layer),
+        "params": sum(_size(weight) for weight in layer.weights),
+        "trainable_params": trained,
+        "trainable": trained > 0,
+    }
+
+
+def _size(weight: Any) -> int:
+    # Augmentation layers keep the state of their random generator as a weight; it is no parameter.
+    if "seed_generator" in weight.path:
+        return 0
+    size = 1
+    for dimension in weight.shape:
+        size *= int(dimension)
+    return size
+
+
+def _output_shape(layer: keras.Layer) -> list[int | None] | None:
+    try:
+        output = layer.output
+    except (AttributeError, ValueError):  # Never called, or called more than once.
+        return None
+    tensor = keras.tree.flatten(output)[0]
+    return [None if size is None else int(size) for size in tensor.shape[1:]]
+
+
+def _stage_of(layer: str) -> str:
+    for pattern, stage in _STAGES:
+        match = pattern.match(layer)
+        if match:
+            return match.expand(stage)
+    return layer

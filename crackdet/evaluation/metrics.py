@@ -1,0 +1,273 @@
+"""The row of metrics of one split, with intervals from resampling groups."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from crackdet.evaluation.calibration import bin_index
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+METRICS = (
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "false_alarm_rate",
+    "auroc",
+    "average_precision",
+    "brier",
+    "ece",
+    "log_loss",
+    "recall_at_far_1pct",
+    "recall_at_far_0_1pct",
+)
+_NEED_PROBABILITIES = ("brier", "ece", "log_loss")
+_FALSE_ALARM_RATES = {"recall_at_far_1pct": 0.01, "recall_at_far_0_1pct": 0.001}
+# Scores are float32 softmax outputs: closer to 0 or 1 than this they carry no information.
+_LOG_LOSS_CLIP = float(np.finfo(np.float32).eps)
+# Resamples are worked off in blocks of about this many weights (16 MB of float64 each), so that
+# 1,000 resamples of 32,000 images need no 256 MB arrays.
+_BLOCK_WEIGHTS = 2_000_000
+
+
+def metrics_row(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    *,
+    threshold: float,
+    groups: ArrayLike | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    are_probabilities: bool = True,
+) -> dict[str, Any]:
+    """Returns the metrics of binary scores, each with a 95 % interval.
+
+    Intervals are percentile bootstrap intervals (Efron 1979) that resample whole groups with
+    replacement: crops of one piece of wall err together, so resampling images would promise more
+    certainty than there is. Resamples in which a metric is undefined are left out.
+
+    A metric that the data do not define (recall without positives, AUROC with one class,
+    precision without alarms) is `None`, and so is its interval; an interval is also `None` when
+    there is only one group or when half of the resamples leave the metric undefined. No value is
+    ever NaN, so the row can be written as JSON.
+
+    Args:
+        labels: Integers of shape `(n,)`, 0 (negative) or 1 (positive).
+        scores: Floats of shape `(n,)`, larger meaning more likely positive.
+        threshold: An image raises an alarm when `score >= threshold`.
+        groups: Integers of shape `(n,)`; images of one group are resampled together. `None` makes
+            each image its own group.
+        bootstrap: Number of resamples; 0 leaves every interval `None`.
+        seed: Seed of the resampling.
+        are_probabilities: Whether scores are probabilities in [0, 1]. When `False`, Brier score,
+            calibration error and log loss are `None`.
+
+    Returns:
+        A dictionary with `n`, `positives`, `groups`, `positive_groups`, `negative_groups`,
+        `threshold`, `confusion` as `[[tn, fp], [fn, tp]]`, `intervals` as
+        `{metric: [low, high]}`, and:
+
+        - `accuracy`, `precision`, `recall`, `f1`, `false_alarm_rate` (`fp / negatives`) at the
+          threshold;
+        - `auroc`, `average_precision` (the step sum, without interpolation) over all thresholds;
+        - `brier`, `log_loss` (natural logarithm), and `ece`: the expected calibration error of
+          the positive probability in 15 bins of equal width (Naeini et al. 2015);
+        - `recall_at_far_1pct`, `recall_at_far_0_1pct`: the largest recall among the thresholds
+          that raise alarms on at most 1 % or 0.1 % of the same split's negatives. That threshold
+          is read off the split itself: the figures compare rankings and promise no operating
+          point.
+
+    Raises:
+        ValueError: If the arrays are empty, differ in length, or hold values out of range.
+
+    Example:
+
+    >>> row = metrics_row([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.9], threshold=0.5)
+    >>> row["recall"], row["confusion"]
+    (1.0, [[1, 1], [0, 2]])
+    """
+    y, s = check_labels_and_scores(labels, scores)
+    if are_probabilities and (s.min() < 0 or s.max() > 1):
+        raise ValueError(
+            f"Scores must be probabilities in [0, 1]; received {s.min():g} to {s.max():g}. "
+            "Pass are_probabilities=False for other scores."
+        )
+    if bootstrap < 0:
+        raise ValueError(f"bootstrap must be at least 0; received {bootstrap}.")
+    group_of, group_count = _number_groups(groups, y.size)
+
+    sums = _group_sums(y, s, threshold, group_of, group_count)
+    ranking = _Ranking(y, s, group_of)
+    once = np.ones((1, group_count))
+    values = {
+        name: _number(value[0])
+        for name, value in (_from_sums(once @ sums) | ranking.metrics(once)).items()
+    }
+    intervals = _intervals(values, sums, ranking, group_count, bootstrap, seed)
+    if not are_probabilities:
+        for name in _NEED_PROBABILITIES:
+            values[name] = intervals[name] = None
+
+    alarms = s >= threshold
+    confusion = [[int(np.sum((y == t) & (alarms == p))) for p in (0, 1)] for t in (0, 1)]
+    return {
+        "n": int(y.size),
+        "positives": int(y.sum()),
+        "groups": group_count,
+        "positive_groups": int(np.unique(group_of[y == 1]).size),
+        "negative_groups": int(np.unique(group_of[y == 0]).size),
+        "threshold": float(threshold),
+        **{name: values[name] for name in METRICS},
+        "confusion": confusion,
+        "intervals": {name: intervals[name] for name in METRICS},
+    }
+
+
+def check_labels_and_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[Ints, Floats]:
+    """Returns labels as int64 and scores as float64 after checking both.
+
+    Args:
+        labels: Values 0 or 1, shape `(n,)` with n at least 1.
+        scores: Finite values, shape `(n,)`.
+
+    Raises:
+        ValueError: If a shape or a value is not as described.
+    """
+    y, s = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    if y.ndim != 1 or y.shape != s.shape:
+        raise ValueError(
+            f"labels and scores must both have shape (n,); received {y.shape} and {s.shape}."
+        )
+    if y.size == 0:
+        raise ValueError("There is nothing to evaluate: labels and scores are empty.")
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError(f"labels must be 0 or 1; received {np.unique(y)[:5].tolist()}.")
+    if not np.isfinite(s).all():
+        raise ValueError(f"scores must be finite; {int(np.sum(~np.isfinite(s)))} are not.")
+    return y.astype(np.int64), s
+
+
+def _number_groups(groups: ArrayLike | None, count: int) -> tuple[Ints, int]:
+    if groups is None:
+        return np.arange(count), count
+    groups = np.asarray(groups)
+    if groups.shape != (count,):
+        raise ValueError(f"groups must have shape ({count},); received {groups.shape}.")
+    names, numbers = np.unique(groups, return_inverse=True)
+    return numbers.astype(np.int64), int(names.size)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
+    """Divides elementwise, NaN where the denominator is 0."""
+    result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    return np.divide(numerator, denominator, out=result, where=denominator > 0)
+
+
+def _group_sums(y: Ints, s: Floats, threshold: float, group_of: Ints, groups: int) -> Floats:
+    """Sums over each group of everything that adds up: shape `(groups, 6 + bins)`.
+
+    A resample of groups then needs one matrix product instead of a pass over the images.
+    """
+    alarms = s >= threshold
+    p = np.clip(s, _LOG_LOSS_CLIP, 1 - _LOG_LOSS_CLIP)
+    columns = [
+        np.ones_like(s),
+        y,
+        alarms & (y == 1),
+        alarms & (y == 0),
+        (s - y) ** 2,
+        -np.log(np.where(y == 1, p, 1 - p)),
+    ]
+    bins = bin_index(s)
+    columns += [(y - s) * (bins == b) for b in range(bins.max() + 1)]
+    return np.stack(
+        [np.bincount(group_of, np.asarray(c, np.float64), groups) for c in columns], axis=1
+    )
+
+
+def _from_sums(sums: Floats) -> dict[str, Floats]:
+    """The metrics that follow from `(resamples, 6 + bins)` sums."""
+    n, positives, tp, fp, brier, log_loss = sums[:, :6].T
+    negatives = n - positives
+    return {
+        "accuracy": _divide(tp + negatives - fp, n),
+        "precision": _divide(tp, tp + fp),
+        "recall": _divide(tp, positives),
+        "f1": _divide(2 * tp, positives + tp + fp),
+        "false_alarm_rate": _divide(fp, negatives),
+        "brier": _divide(brier, n),
+        "log_loss": _divide(log_loss, n),
+        "ece": _divide(np.abs(sums[:, 6:]).sum(axis=1), n),
+    }
+
+
+class _Ranking:
+    """Scores sorted once; ranking metrics for any number of group weightings."""
+
+    def __init__(self, y: Ints, s: Floats, group_of: Ints) -> None:
+        order = np.argsort(-s, kind="stable")
+        self.positive = y[order].astype(np.float64)
+        self.group_of = group_of[order]
+        # Images with equal scores stand or fall together: only the last of a tie is a threshold.
+        self.thresholds = np.append(np.flatnonzero(np.diff(s[order])), y.size - 1)
+
+    def metrics(self, weights: Floats) -> dict[str, Floats]:
+        """Returns metrics of shape `(resamples,)` for weights of shape `(resamples, groups)`."""
+        rows = max(1, _BLOCK_WEIGHTS // self.positive.size)
+        blocks = [
+            self._block(weights[first : first + rows]) for first in range(0, len(weights), rows)
+        ]
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    def _block(self, weights: Floats) -> dict[str, Floats]:
+        per_image = weights[:, self.group_of]
+        alarms = np.cumsum(per_image, axis=1)[:, self.thresholds]
+        tp = np.cumsum(per_image * self.positive, axis=1)[:, self.thresholds]
+        fp = alarms - tp
+        positives, negatives = tp[:, -1], fp[:, -1]
+        steps_tp = np.diff(tp, axis=1, prepend=0.0)
+        steps_fp = np.diff(fp, axis=1, prepend=0.0)
+        # A threshold that nothing reaches in this resample has precision 0/0 and step 0.
+        precision = tp / np.maximum(alarms, 1.0)
+        result = {
+            "auroc": _divide((steps_fp * (tp - steps_tp / 2)).sum(axis=1), positives * negatives),
+            "average_precision": _divide((steps_tp * precision).sum(axis=1), positives),
+        }
+        for name, rate in _FALSE_ALARM_RATES.items():
+            # Counts are whole numbers; 1e-9 keeps 0.01 * 2900 = 28.999999999999996 at 29.
+            allowed = np.floor(rate * negatives + 1e-9)
+            reached = (fp <= allowed[:, None]).sum(axis=1)
+            found = np.take_along_axis(tp, np.maximum(reached - 1, 0)[:, None], axis=1)[:, 0]
+            recall = _divide(np.where(reached > 0, found, 0.0), positives)
+            result[name] = np.where(negatives > 0, recall, np.nan)
+        return result
+
+
+def _intervals(
+    values: dict[str, float | None],
+    sums: Floats,
+    ranking: _Ranking,
+    groups: int,
+    bootstrap: int,
+    seed: int,
+) -> dict[str, list[float] | None]:
+    intervals: dict[str, list[float] | None] = dict.fromkeys(METRICS)
+    if bootstrap == 0 or groups < 2:
+        return intervals
+    # Drawing `groups` groups with replacement gives multinomial counts of each group.
+    draws = np.random.default_rng(seed).multinomial(
+        groups, np.full(groups, 1 / groups), size=bootstrap
+    )
+    weights = draws.astype(np.float64)
+    for name, resampled in (_from_sums(weights @ sums) | ranking.metrics(weights)).items():
+        defined = resampled[np.isfinite(resampled)]
+        if values[name] is not None and 2 * defined.size > bootstrap:
+            intervals[name] = [float(v) for v in np.percentile(defined, (2.5, 97.5))]
+    return intervals

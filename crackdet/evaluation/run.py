@@ -1,0 +1,248 @@
+"""Evaluation of one split, and of a whole run with every choice made before test is read."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from crackdet.evaluation.architecture import architecture
+from crackdet.evaluation.baseline import baseline_scores, fit_baseline, oriented
+from crackdet.evaluation.calibration import apply_temperature, fit_temperature
+from crackdet.evaluation.metrics import metrics_row
+from crackdet.evaluation.samples import collect_samples
+from crackdet.evaluation.threshold import choose_threshold
+from crackdet.files import atomic_write, write_json
+from crackdet.models import scale_logits
+
+SPLITS = ("train", "validation", "test")
+
+
+def evaluate(
+    model: keras.Model,
+    data: Any,
+    split: str = "test",
+    *,
+    threshold: float = 0.5,
+    batch_size: int | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Returns the metrics of a model on one split.
+
+    Args:
+        model: Maps uint8 images to softmax probabilities of shape `(batch, 2)`.
+        data: A `crackdet.data.CrackData`.
+        split: `"train"`, `"validation"` or `"test"`.
+        threshold: An image raises an alarm when its positive probability reaches it. Choose it
+            on validation (`choose_threshold`).
+        batch_size: Images per step; `None` takes the data's.
+        bootstrap: Number of resamples of groups behind the intervals.
+        seed: Seed of the resampling.
+
+    Returns:
+        The row of `metrics_row` with `split` added.
+
+    Raises:
+        ValueError: If there is no such split, or the model does not return two classes.
+
+    Example:
+
+    >>> data = crackdet.load_data("demo")
+    >>> model = crackdet.load_model("concrete")
+    >>> evaluate(model, data)["auroc"]
+    """
+    images = _split(data, split)
+    probabilities = _predict(model, images, batch_size=batch_size)
+    row = metrics_row(
+        images.labels,
+        probabilities[:, 1],
+        threshold=threshold,
+        groups=images.groups,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    return {"split": split, **row}
+
+
+def evaluate_run(
+    model: keras.Model,
+    before_model: keras.Model,
+    data: Any,
+    run_dir: str | Path,
+    *,
+    cache: Any = None,
+    seed: int = 0,
+    miss_cost: float = 5.0,
+    bootstrap: int = 1000,
+    seconds: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    """Calibrates a trained model, chooses its threshold, measures it and files the results.
+
+    In this order, so that no choice sees test: the temperature from validation, folded into the
+    head of `model` (`crackdet.models.scale_logits`); the threshold from the calibrated validation
+    scores; the baseline's threshold from train. Only then is test predicted, once.
+
+    Args:
+        model: The trained classifier. Its last layer is changed in place by the temperature.
+        before_model: The same classifier freshly initialised, for the comparison before and after
+            training; its threshold is 0.5, nothing having been chosen for it.
+        data: A `crackdet.data.CrackData` with two classes.
+        run_dir: The run's folder.
+        cache: A `crackdet.training.FeatureCache` to predict through; `None` runs the whole model.
+        seed: Seed of the resampling and of the choice of images shown.
+        miss_cost: Cost of a missed crack in false alarms, see `choose_threshold`.
+        bootstrap: Number of resamples of groups behind the intervals.
+        seconds: Seconds of the stages before this one, passed on to `metrics.json`.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Writes `predictions.csv`, `samples.npz`, `architecture.json`, `model.keras` and, last,
+    `metrics.json` into `run_dir`; each file appears complete or not at all.
+
+    Raises:
+        ValueError: If the data do not have two classes, or validation lacks one.
+
+    Example:
+
+    >>> metrics = evaluate_run(model, before_model, data, "runs/demo")
+    >>> metrics["after"]["test"]["recall"]
+    """
+    if len(data.class_names) != 2:
+        raise ValueError(
+            f"Evaluation needs two classes, negative first; received {list(data.class_names)}."
+        )
+    start, run_dir = time.perf_counter(), Path(run_dir)
+    uncalibrated = _predict(model, data.validation, cache)
+    temperature = fit_temperature(uncalibrated, data.validation.labels)
+    scores = {"validation": apply_temperature(uncalibrated, temperature)[:, 1]}
+    threshold = choose_threshold(data.validation.labels, scores["validation"], miss_cost=miss_cost)
+    baseline = fit_baseline(data.train)
+    scale_logits(model, temperature)
+    with atomic_write(run_dir / "model.keras") as temporary:
+        model.save(temporary)
+
+    scores["train"] = _predict(model, data.train, cache)[:, 1]
+    before = {"validation": _predict(before_model, data.validation, cache)[:, 1]}
+    # Every choice is made and the model is on disk: from here on test is read.
+    scores["test"] = _predict(model, data.test, cache)[:, 1]
+    before["test"] = _predict(before_model, data.test, cache)[:, 1]
+
+    def row(name: str, values: NDArray[Any], threshold: float, **options: Any) -> dict[str, Any]:
+        split = getattr(data, name)
+        return metrics_row(
+            split.labels,
+            values,
+            threshold=threshold,
+            groups=split.groups,
+            bootstrap=bootstrap,
+            seed=seed,
+            **options,
+        )
+
+    metrics = {
+        "data": data_facts(data),
+        "temperature": temperature,
+        "threshold": threshold,
+        "threshold_rule": (
+            f"least cost on validation with a miss costing {miss_cost:g} false alarms; "
+            "the middle of the widest interval of equally good thresholds"
+        ),
+        "before": {name: row(name, values, 0.5) for name, values in before.items()},
+        "after": {name: row(name, scores[name], threshold) for name in SPLITS},
+        "baseline": {
+            **baseline,
+            **{name: _baseline_row(row, name, data, baseline) for name in ("validation", "test")},
+        },
+    }
+    write_predictions(run_dir / "predictions.csv", data, scores, before)
+    samples = collect_samples(
+        model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
+    )
+    with atomic_write(run_dir / "samples.npz") as temporary:
+        np.savez_compressed(temporary, **samples)  # type: ignore[arg-type]
+    write_json(run_dir / "architecture.json", architecture(model))
+    metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}
+    write_json(run_dir / "metrics.json", metrics)
+    return metrics
+
+
+def data_facts(data: Any) -> dict[str, Any]:
+    """Returns name, fingerprint, notes, classes, images per split and class, groups per split."""
+    splits = {name: getattr(data, name) for name in SPLITS}
+    return {
+        "name": data.name,
+        "fingerprint": data.fingerprint,
+        "class_names": list(data.class_names),
+        "notes": data.notes,
+        "counts": {
+            name: {
+                class_name: int(np.sum(np.asarray(split.labels) == label))
+                for label, class_name in enumerate(data.class_names)
+            }
+            for name, split in splits.items()
+        },
+        "groups": {name: int(np.unique(split.groups).size) for name, split in splits.items()},
+    }
+
+
+def write_predictions(
+    path: Path,
+    data: Any,
+    scores: dict[str, NDArray[Any]],
+    before: dict[str, NDArray[Any]],
+) -> None:
+    """Writes one row per image: key, split, label, score, score_before (empty if none), group."""
+    with (
+        atomic_write(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(("key", "split", "label", "score", "score_before", "group"))
+        for name in SPLITS:
+            split = getattr(data, name)
+            earlier = (
+                [f"{s:.9g}" for s in before[name]] if name in before else [""] * len(split.keys)
+            )
+            for key, label, score, score_before, group in zip(
+                split.keys, split.labels, scores[name], earlier, split.groups, strict=True
+            ):
+                # Nine digits tell any two float32 values apart.
+                writer.writerow((key, name, int(label), f"{score:.9g}", score_before, int(group)))
+
+
+def _baseline_row(row: Any, name: str, data: Any, baseline: dict[str, Any]) -> dict[str, Any]:
+    direction = baseline["direction"]
+    values = oriented(baseline_scores(getattr(data, name)), direction)
+    signed = float(oriented(np.float64(baseline["threshold"]), direction))
+    return row(name, values, signed, are_probabilities=False) | {"threshold": baseline["threshold"]}
+
+
+def _split(data: Any, name: str) -> Any:
+    if name not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; received {name!r}.")
+    return getattr(data, name)
+
+
+def _predict(
+    model: keras.Model, split: Any, cache: Any = None, batch_size: int | None = None
+) -> NDArray[np.float32]:
+    """Returns probabilities of shape `(n, 2)` in the order of the split's labels."""
+    if cache is not None:
+        probabilities = np.asarray(cache.predict(model, split), np.float32)
+    else:
+        # A copy that does not shuffle: predictions must stand in the order of the labels.
+        ordered = split.subset(np.arange(split.num_images), shuffle=False)
+        if batch_size is not None:
+            ordered.batch_size = batch_size
+        probabilities = np.asarray(model.predict(ordered, verbose=0), np.float32)
+    if probabilities.shape != (split.num_images, 2):
+        raise ValueError(
+            "The model must return the probabilities of two classes, shape "
+            f"({split.num_images}, 2); received {probabilities.shape}."
+        )
+    return probabilities
