@@ -1,0 +1,162 @@
+"""A data set: three splits, the names of the classes and a fingerprint of the content."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crackdet.data.images import ImageSize
+from crackdet.data.splits import ImageSplit
+
+DEFAULT_CLASSES = ("negative", "positive")
+
+
+@dataclass(frozen=True)
+class CrackData:
+    """Train, validation and test pictures of one data set.
+
+    Attributes:
+        train: What models are fitted on; its order changes from epoch to epoch.
+        validation: What stopping, calibration, thresholds and searches look at.
+        test: What is read once, at the end.
+        class_names: Names in the order of the labels; index 1 is the crack.
+        name: What reports call the data set.
+        fingerprint: SHA-256 over split, content key and label of every picture: equal for equal
+            data, whatever the file names and their order.
+        notes: What a reader of figures from these splits must know; empty when nothing.
+
+    Example:
+
+    >>> images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype="uint8")
+    >>> labels = np.arange(8) % 2
+    >>> data = CrackData.from_arrays(
+    ...     train=(images, labels), validation=(images, labels), test=(images, labels),
+    ...     image_size=32)
+    """
+
+    train: ImageSplit
+    validation: ImageSplit
+    test: ImageSplit
+    class_names: tuple[str, ...] = DEFAULT_CLASSES
+    name: str = "data"
+    fingerprint: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", content_fingerprint(self.splits.values()))
+
+    @property
+    def splits(self) -> dict[str, ImageSplit]:
+        """The three splits by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Returns the number of pictures by split and class name."""
+        return {
+            name: {
+                label: int(np.sum(split.labels == index))
+                for index, label in enumerate(self.class_names)
+            }
+            for name, split in self.splits.items()
+        }
+
+    @classmethod
+    def from_arrays(
+        cls,
+        train: tuple,
+        validation: tuple,
+        test: tuple,
+        *,
+        class_names: Sequence[str] = DEFAULT_CLASSES,
+        image_size: ImageSize | None = None,
+        batch_size: int = 32,
+        seed: int = 0,
+        name: str = "arrays",
+        notes: str = "",
+    ) -> "CrackData":
+        """Makes a data set of pictures that are in memory.
+
+        Args:
+            train, validation, test: Each `(images, labels)` or `(images, labels, groups)`.
+                Images: uint8 array of shape `(count, H, W, 3)`, values 0..255, or a sequence of
+                `(H, W, 3)` arrays of any sizes. Labels: indices into `class_names`.
+            class_names: Names in the order of the labels.
+            image_size: Height and width that pictures are resized to. Defaults to the size of
+                the first one.
+            batch_size: Pictures in a batch.
+            seed: Seed of the training order.
+            name: What reports call the data set.
+            notes: What a reader of its figures must know.
+
+        Raises:
+            ValueError: If images are not uint8 RGB or labels do not fit.
+        """
+        parts = {"train": train, "validation": validation, "test": test}
+        checked = {key: _checked(key, part, len(class_names)) for key, part in parts.items()}
+        digests = {key: [_pixel_digest(x) for x in part[0]] for key, part in checked.items()}
+        universe = make_universe(digests.values())
+        first = next((part[0][0] for part in checked.values() if len(part[0])), None)
+        if image_size is None:
+            if first is None:
+                raise ValueError("Expected at least one image, or an image_size.")
+            image_size = first.shape[:2]
+        splits = {
+            key: ImageSplit(
+                key,
+                images,
+                labels,
+                keys=[f"{key}/{index:06d}" for index in range(len(images))],
+                digests=digests[key],
+                groups=groups,
+                image_size=image_size,
+                batch_size=batch_size,
+                shuffle=key == "train",
+                seed=seed,
+                universe=universe,
+            )
+            for key, (images, labels, groups) in checked.items()
+        }
+        return cls(**splits, class_names=tuple(class_names), name=name, notes=notes)
+
+
+def make_universe(digests: Iterable[Iterable[str]]) -> np.ndarray:
+    """Returns the sorted distinct content keys of several splits."""
+    return np.unique(np.array([key for part in digests for key in part], "U16"))
+
+
+def content_fingerprint(splits: Iterable[ImageSplit]) -> str:
+    """Returns the SHA-256 over the sorted (split, content key, label) of all pictures."""
+    lines = sorted(
+        f"{split.name} {digest} {label}\n"
+        for split in splits
+        for digest, label in zip(split.digests, split.labels, strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _checked(key: str, part: tuple, num_classes: int) -> tuple:
+    if not isinstance(part, tuple | list) or len(part) not in (2, 3):
+        raise ValueError(f"Expected {key} to be (images, labels) or (images, labels, groups).")
+    images = [np.asarray(image) for image in part[0]]
+    labels = np.asarray(part[1])
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"Expected one integer label for each of the {len(images)} images of {key}. "
+            f"Received: shape {labels.shape}, dtype {labels.dtype}"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise ValueError(f"Expected labels of {key} in 0..{num_classes - 1}.")
+    for image in images:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f"Expected images of {key} of shape (H, W, 3) and dtype uint8 (0..255). "
+                f"Received: shape {image.shape}, dtype {image.dtype}"
+            )
+    return images, labels, part[2] if len(part) == 3 else None
+
+
+def _pixel_digest(image: np.ndarray) -> str:
+    header = "x".join(map(str, image.shape)).encode()
+    return hashlib.sha256(header + np.ascontiguousarray(image).tobytes()).hexdigest()[:16]

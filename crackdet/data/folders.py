@@ -1,0 +1,171 @@
+"""Folders of pictures: which class and split each file belongs to, and what cannot be read."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crackdet.data.dataset import DEFAULT_CLASSES
+from crackdet.data.images import IMAGE_SUFFIXES, read_image, thread_pool
+from crackdet.errors import CrackdetError
+
+Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+# Compared in lower case with everything but letters and digits taken out. The two-letter names
+# are SDNET2018's: cracked/uncracked bridge decks, pavements and walls.
+NEGATIVE_FOLDERS = frozenset(
+    "negative negatives neg nocrack nocracks noncrack noncracked uncracked sound intact healthy "
+    "ud up uw".split()
+)
+POSITIVE_FOLDERS = frozenset("positive positives pos crack cracks cracked cd cp cw".split())
+
+
+@dataclass(frozen=True)
+class FolderImage:
+    """A readable picture: its file, split ("" when the folder has none), label and content key."""
+
+    path: Path
+    key: str
+    split: str
+    label: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """What a folder holds; `unreadable` says for each picture left out what is wrong with it."""
+
+    images: tuple[FolderImage, ...]
+    class_names: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def list_folder(folder: Path, *, progress: Progress | None = None) -> FolderListing:
+    """Finds, labels and test-reads every picture under a folder.
+
+    A class is a folder's name: `positive` / `negative`, `crack` / `no_crack`,
+    `cracked` / `uncracked`, SDNET2018's `CD` / `UD` and the like in any case become the classes
+    negative (0) and positive (1), wherever they stand in the path. Otherwise the first level
+    (below `train`, `validation` or `test`, if there) names the classes in sorted order.
+
+    Args:
+        folder: A folder with one sub-folder a class, or with such folders under `train`, `val`
+            / `valid` / `validation` and `test`.
+        progress: Called as `progress(done, total, text)` while files are read.
+
+    Raises:
+        CrackdetError: If the folder holds no pictures or not exactly two classes.
+    """
+    paths = sorted(path for path in folder.rglob("*") if _is_picture(path, folder))
+    if not paths:
+        raise CrackdetError(
+            f"Found no pictures in {folder}: it needs one sub-folder a class, such as "
+            "negative/ and positive/, with JPEG or PNG files in them."
+        )
+    splits = _split_names(folder, paths)
+    parts = [path.relative_to(folder).parts[:-1] for path in paths]
+    classes = [part[1:] if split else part for part, split in zip(parts, splits, strict=True)]
+    labels, class_names = _label(folder, paths, classes)
+    images, unreadable = [], []
+    checks = thread_pool().map(_digest_or_error, paths)
+    for done, (path, split, label, (digest, error)) in enumerate(
+        zip(paths, splits, labels, checks, strict=True), start=1
+    ):
+        if error:
+            unreadable.append(error)
+        else:
+            key = path.relative_to(folder).as_posix()
+            images.append(FolderImage(path, key, split, label, digest))
+        if progress:
+            progress(done, len(paths), "reading pictures")
+    _require_both_classes(folder, [image.label for image in images], class_names)
+    return FolderListing(tuple(images), class_names, tuple(unreadable))
+
+
+def _is_picture(path: Path, folder: Path) -> bool:
+    hidden = any(p.startswith((".", "__MACOSX")) for p in path.relative_to(folder).parts)
+    return not hidden and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+
+
+def _split_names(folder: Path, paths: Sequence[Path]) -> list[str]:
+    """Returns the split of each file, or "" for all when the folder is not divided."""
+    tops = [path.relative_to(folder).parts[0] for path in paths]
+    names = [SPLIT_FOLDERS.get(top.lower(), "") for top in tops]
+    if not any(names):
+        return names
+    if outside := sorted({top for top, name in zip(tops, names, strict=True) if not name}):
+        raise CrackdetError(
+            f"{folder} mixes split folders with {outside[0]!r}: put every class folder under "
+            "train/, validation/ or test/."
+        )
+    if "train" not in names:
+        raise CrackdetError(f"{folder} has split folders but no train/: add it.")
+    return names
+
+
+def _label(
+    folder: Path, paths: Sequence[Path], classes: Sequence[tuple[str, ...]]
+) -> tuple[list[int], tuple[str, ...]]:
+    known = [_known_label(parts) for parts in classes]
+    if None not in known:
+        return [int(label) for label in known if label is not None], DEFAULT_CLASSES
+    for path, parts in zip(paths, classes, strict=True):
+        if not parts:
+            raise CrackdetError(
+                f"{path} stands in no class folder: move it into one, such as negative/ or "
+                f"positive/ in {folder}."
+            )
+    names = sorted({parts[0] for parts in classes})
+    return [names.index(parts[0]) for parts in classes], tuple(names)
+
+
+def _known_label(parts: tuple[str, ...]) -> int | None:
+    for part in reversed(parts):
+        name = re.sub(r"[^a-z0-9]", "", part.lower())
+        if name in NEGATIVE_FOLDERS:
+            return 0
+        if name in POSITIVE_FOLDERS:
+            return 1
+    return None
+
+
+def _require_both_classes(folder: Path, labels: list[int], class_names: tuple[str, ...]) -> None:
+    if len(class_names) != 2:
+        raise CrackdetError(
+            f"{folder} holds {len(class_names)} classes ({', '.join(class_names)}): two are "
+            "needed, without crack and with crack."
+        )
+    counts = Counter(labels)
+    for label, name in enumerate(class_names):
+        if not counts[label]:
+            raise CrackdetError(f"{folder} holds no readable picture of the class {name!r}.")
+
+
+def _digest_or_error(path: Path) -> tuple[str, str]:
+    try:
+        encoded = path.read_bytes()
+        read_image(encoded, name=str(path))
+    except (CrackdetError, OSError) as error:
+        return "", str(error)
+    return hashlib.sha256(encoded).hexdigest()[:16], ""
+
+
+def index_by_split(listing: FolderListing) -> np.ndarray:
+    """Returns 0, 1, 2 for train, validation, test and -1 for pictures without a split."""
+    order = {"train": 0, "validation": 1, "test": 2, "": -1}
+    return np.array([order[image.split] for image in listing.images])

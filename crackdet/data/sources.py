@@ -1,0 +1,223 @@
+"""`load_data`: whatever a user points at, as one `CrackData`."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crackdet.data.dataset import DEFAULT_CLASSES, CrackData, make_universe
+from crackdet.data.folders import FolderListing, Progress, index_by_split, list_folder
+from crackdet.data.images import ImageSize
+from crackdet.data.splits import ImageSplit
+from crackdet.errors import CrackdetError
+
+TFDS_NAME = "concrete_cracks"
+SPLIT_NAMES = ("train", "validation", "test")
+
+RANDOM_SPLIT_NOTE = (
+    "The random splits ignore which crops show the same piece of wall: many test images have a "
+    "twin or an overlapping crop in train, so figures measured on them are too good. Use "
+    "concrete_cracks (grouped) for figures that hold."
+)
+
+
+def load_data(
+    source: str | os.PathLike[str] | CrackData,
+    *,
+    image_size: ImageSize = 224,
+    batch_size: int = 32,
+    seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+    manual_dir: str | os.PathLike[str] | None = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    verbose: int = 1,
+    progress: Progress | None = None,
+) -> CrackData:
+    """Loads a data set for training, validation and test.
+
+    Args:
+        source: One of
+
+            - "concrete_cracks" or "concrete_cracks/grouped", "concrete_cracks/random",
+              "concrete_cracks/demo" (or just "demo"): the TFDS data set, built on first use;
+            - a folder with one sub-folder a class (see `crackdet.data.folders.list_folder`).
+              Splits that it does not have are cut from its training pictures, so that crops of
+              one piece of wall stay together (see `tfds_builder.grouping`);
+            - a `CrackData`, which is returned as it is.
+        image_size: Height and width that pictures are resized to, or one integer for a square.
+        batch_size: Pictures in a batch.
+        seed: Seed of the training order and of splits that are made here.
+        data_dir: Where TFDS keeps built data sets. Defaults to TFDS's own folder.
+        manual_dir: Where the official archive, or its two folders, lie.
+        validation_fraction: Share of a folder's pictures to validate on, when it has no
+            validation folder.
+        test_fraction: The same for test.
+        verbose: 0 silences the lines about what is done.
+        progress: Called as `progress(done, total, text)` during long steps.
+
+    Returns:
+        A `CrackData`.
+
+    Raises:
+        CrackdetError: If the source is unknown or holds too little to train and test on.
+
+    Example:
+
+    >>> data = crackdet.load_data("demo", image_size=96)
+    >>> images, labels = data.train[0]
+    """
+    if isinstance(source, CrackData):
+        return source
+    options: dict[str, Any] = {"image_size": image_size, "batch_size": batch_size, "seed": seed}
+    text = os.fspath(source)
+    if text == "demo":
+        text = f"{TFDS_NAME}/demo"
+    if text.split("/")[0] == TFDS_NAME and not os.path.isdir(text):
+        return _load_tfds(text, options, data_dir, manual_dir)
+    if not os.path.isdir(text):
+        raise CrackdetError(
+            f"Cannot find the data {text!r}: give a folder with one sub-folder a class, or one of "
+            f"{TFDS_NAME}, {TFDS_NAME}/random, demo."
+        )
+    return _load_folder(
+        Path(text), options, (validation_fraction, test_fraction), verbose, progress
+    )
+
+
+def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: Any) -> CrackData:
+    import tensorflow_datasets as tfds
+
+    from tfds_builder import concrete_cracks
+
+    config = text.partition("/")[2] or "grouped"
+    known = ("grouped", "random", "demo")
+    if config not in known:
+        raise CrackdetError(f"Unknown config {config!r} of {TFDS_NAME}: use {', '.join(known)}.")
+    builder = concrete_cracks.prepare(
+        config, data_dir=data_dir, manual_dir=manual_dir, file_format="array_record"
+    )
+    records = {
+        name: list(
+            builder.as_data_source(split=name, decoders={"image": tfds.decode.SkipDecoding()})
+        )
+        for name in SPLIT_NAMES
+    }
+    from tfds_builder.grouping import content_key
+
+    digests = {name: [content_key(r["image"]) for r in rows] for name, rows in records.items()}
+    universe = make_universe(digests.values())
+    splits = {
+        name: ImageSplit(
+            name,
+            [record["image"] for record in rows],
+            [int(record["label"]) for record in rows],
+            keys=[_text(record["filename"]) for record in rows],
+            digests=digests[name],
+            groups=[int(record["group"]) for record in rows],
+            shuffle=name == "train",
+            universe=universe,
+            **options,
+        )
+        for name, rows in records.items()
+    }
+    notes = RANDOM_SPLIT_NOTE if config == "random" else ""
+    return CrackData(
+        **splits, class_names=DEFAULT_CLASSES, name=f"{TFDS_NAME}/{config}", notes=notes
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _load_folder(
+    folder: Path,
+    options: dict[str, Any],
+    fractions: tuple[float, float],
+    verbose: int,
+    progress: Progress | None,
+) -> CrackData:
+    listing = list_folder(folder, progress=progress)
+    notes = []
+    if listing.unreadable:
+        notes.append(
+            f"{len(listing.unreadable)} unreadable pictures were left out: "
+            + " ".join(listing.unreadable)
+        )
+        warnings.warn(notes[-1], stacklevel=3)
+    splits, groups, how = _complete_splits(listing, fractions, options["seed"], verbose, progress)
+    notes.append(how)
+    universe = make_universe([[image.digest for image in listing.images]])
+    parts = {}
+    for index, name in enumerate(SPLIT_NAMES):
+        members = np.flatnonzero(splits == index)
+        images = [listing.images[i] for i in members]
+        if len({image.label for image in images}) < 2:
+            raise CrackdetError(
+                f"The {name} split of {folder} has {len(images)} pictures and not both classes: "
+                "add pictures, or raise the fraction of this split."
+            )
+        parts[name] = ImageSplit(
+            name,
+            [image.path for image in images],
+            [image.label for image in images],
+            keys=[image.key for image in images],
+            digests=[image.digest for image in images],
+            groups=groups[members],
+            shuffle=name == "train",
+            universe=universe,
+            **options,
+        )
+    return CrackData(
+        **parts,
+        class_names=listing.class_names,
+        name=folder.resolve().name,
+        notes=" ".join(note for note in notes if note),
+    )
+
+
+def _complete_splits(
+    listing: FolderListing,
+    fractions: tuple[float, float],
+    seed: int,
+    verbose: int,
+    progress: Progress | None,
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Returns each picture's split and group, and a sentence on how splits were made.
+
+    Splits that the folder lacks are cut from its training pictures, whole groups at a time.
+    """
+    splits = index_by_split(listing)
+    lacking = [index for index in (1, 2) if index not in splits]
+    if not lacking:
+        digests = np.array([image.digest for image in listing.images])
+        groups = np.unique(digests, return_inverse=True)[1]
+        return splits, groups, "The splits are the folder's own, not checked for leaks here."
+    validation, test = (share if i in lacking else 0.0 for i, share in enumerate(fractions, 1))
+    if min(validation, test) < 0 or validation + test >= 1:
+        raise CrackdetError(
+            "validation_fraction and test_fraction must be 0 or more and leave something to "
+            f"train on; received {fractions[0]} and {fractions[1]}."
+        )
+    members = np.flatnonzero(splits <= 0)
+    if verbose:
+        print(f"Looking for crops of the same wall among {len(members)} pictures.")
+    from tfds_builder.grouping import assign_splits, connected_groups, find_links
+
+    images = [listing.images[i] for i in members]
+    links = find_links([image.path for image in images], progress=progress)
+    own_groups = connected_groups(len(images), links)
+    splits[members] = assign_splits(
+        own_groups,
+        np.array([image.label for image in images]),
+        [image.digest for image in images],
+        fractions=(1 - validation - test, validation, test),
+        seed=seed,
+    )
+    groups = np.arange(len(listing.images)) + len(own_groups)
+    groups[members] = own_groups
+    names = " and ".join(SPLIT_NAMES[index] for index in lacking)
+    return splits, groups, f"Cut {names} from the folder, keeping crops of one wall together."

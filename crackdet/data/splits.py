@@ -1,0 +1,190 @@
+"""One split of a data set: pictures decoded on demand, in batches that Keras trains on."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+
+from crackdet.data import images as pictures
+from crackdet.data.images import EncodedImage, ImageSize
+
+
+class ImageSplit(keras.utils.PyDataset):
+    """A labelled set of pictures, usable as `x` in `fit`, `evaluate` and `predict`.
+
+    Pictures stay encoded (bytes in memory, or files on disk) and are decoded by parallel threads
+    when a batch is asked for. Batches are `(images, labels)`: uint8 `(batch, height, width, 3)`
+    and int32 `(batch,)`; the last one may be smaller.
+
+    With `shuffle=True` the order changes after each epoch, as a pure function of `seed` and
+    `epoch`; use `in_order()` for `predict`, whose rows are to align with `labels`.
+
+    Args:
+        name: "train", "validation" or "test".
+        images: For each picture its path, the bytes of its file, or uint8 pixels `(H, W, 3)`.
+        labels: Class index of each picture.
+        keys: File name of each picture.
+        digests: Content key of each picture: 16 hexadecimal digits.
+        groups: Group of each picture: pictures of one piece of wall share a number. Defaults to
+            one group for each distinct content.
+        image_size: Height and width that pictures are resized to, or one integer for a square.
+        batch_size: Pictures in a batch.
+        shuffle: Whether the order changes from epoch to epoch.
+        seed: Seed of the order.
+        universe: Sorted distinct content keys of the whole data set, which caches of features
+            are indexed by. Defaults to those of this split.
+
+    Example:
+
+    >>> split = crackdet.load_data("demo").train
+    >>> images, labels = split[0]
+    """
+
+    def __init__(
+        self,
+        name: str,
+        images: Sequence[EncodedImage],
+        labels: Iterable[int],
+        *,
+        keys: Sequence[str],
+        digests: Sequence[str],
+        groups: Iterable[int] | None = None,
+        image_size: ImageSize = 224,
+        batch_size: int = 32,
+        shuffle: bool = False,
+        seed: int = 0,
+        universe: np.ndarray | None = None,
+    ):
+        super().__init__()
+        self.name = name
+        self.labels = np.fromiter(labels, np.int64)
+        self.keys = list(keys)
+        self.digests = list(digests)
+        self.universe = np.unique(np.array(self.digests, "U16")) if universe is None else universe
+        self.rows = np.searchsorted(self.universe, np.array(self.digests, "U16"))
+        self.groups = self.rows.copy() if groups is None else np.fromiter(groups, np.int64)
+        self.image_size = pictures.height_and_width(image_size)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.epoch = 0
+        self._encoded = list(images)
+        lengths = {len(self._encoded), *map(len, (self.labels, self.keys, self.digests))}
+        if len(lengths | {len(self.groups)}) != 1:
+            raise ValueError(f"Expected images, labels, keys, … of one length. Received: {lengths}")
+        if batch_size < 1:
+            raise ValueError(f"Expected batch_size of 1 or more. Received: {batch_size}")
+
+    @property
+    def num_images(self) -> int:
+        """Number of pictures."""
+        return len(self._encoded)
+
+    def __len__(self) -> int:
+        return math.ceil(self.num_images / self.batch_size)
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        indices = self.batch_indices(batch)
+        return self.images(indices), self.labels[indices].astype(np.int32)
+
+    def __repr__(self) -> str:
+        return f"ImageSplit({self.name!r}, {self.num_images} images of {self.image_size})"
+
+    def on_epoch_end(self) -> None:
+        """Moves on to the order of the next epoch."""
+        self.epoch += 1
+
+    def batch_indices(self, batch: int) -> np.ndarray:
+        """Returns the indices of the pictures in a batch of the current epoch."""
+        if not 0 <= batch < len(self):
+            raise IndexError(f"Batch {batch} of a split with {len(self)} batches.")
+        order = epoch_order(self.num_images, self.seed, self.epoch if self.shuffle else None)
+        return order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def image(self, index: int) -> np.ndarray:
+        """Returns one picture resized to `image_size`, uint8 `(height, width, 3)`."""
+        return pictures.load_pixels(self._encoded[index], self.keys[index], self.image_size)
+
+    def images(self, indices: Iterable[int]) -> np.ndarray:
+        """Returns pictures resized to `image_size`, uint8 `(len(indices), height, width, 3)`."""
+        chosen = list(indices)
+        return pictures.read_images(
+            [self._encoded[i] for i in chosen], self.image_size, [self.keys[i] for i in chosen]
+        )
+
+    def original(self, index: int) -> np.ndarray:
+        """Returns one picture in its own size, uint8 `(H, W, 3)`."""
+        return pictures.load_pixels(self._encoded[index], self.keys[index])
+
+    def encoded(self, index: int) -> EncodedImage:
+        """Returns a picture as it is held: its path, the bytes of its file, or its pixels."""
+        return self._encoded[index]
+
+    def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> "ImageSplit":
+        """Returns a split of some of the pictures, starting at epoch 0.
+
+        Args:
+            indices: Which pictures, in which order.
+            shuffle: Whether its order changes from epoch to epoch. Defaults to this split's.
+        """
+        chosen = np.fromiter(indices, np.int64)
+        return ImageSplit(
+            self.name,
+            [self._encoded[i] for i in chosen],
+            self.labels[chosen],
+            keys=[self.keys[i] for i in chosen],
+            digests=[self.digests[i] for i in chosen],
+            groups=self.groups[chosen],
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            shuffle=self.shuffle if shuffle is None else shuffle,
+            seed=self.seed,
+            universe=self.universe,
+        )
+
+    def in_order(self) -> "ImageSplit":
+        """Returns the same split without shuffling: batches run in the order of `labels`."""
+        return self.subset(range(self.num_images), shuffle=False)
+
+    def stratified(self, count: int, seed: int = 0) -> "ImageSplit":
+        """Returns `count` pictures with the same share of each class.
+
+        They are consecutive in the order of their content keys, from a point that `seed` draws.
+        Content keys are hashes, so this is a random sample; and since caches of features are laid
+        out in that order, it touches few chunks of them.
+
+        Args:
+            count: Pictures wanted. The whole split is returned when it has no more.
+            seed: Seed of the sample.
+        """
+        if count < 1:
+            raise ValueError(f"Expected a count of 1 or more. Received: {count}")
+        if count >= self.num_images:
+            return self.subset(range(self.num_images))
+        digests = np.array(self.digests, "U16")
+        start = f"{np.random.default_rng(seed).integers(2**64, dtype=np.uint64):016x}"
+        chosen = []
+        for label, share in _class_shares(self.labels, count).items():
+            members = np.flatnonzero(self.labels == label)
+            members = members[np.argsort(digests[members], kind="stable")]
+            first = int(np.searchsorted(digests[members], start))
+            chosen.append(np.roll(members, -first)[:share])
+        return self.subset(np.sort(np.concatenate(chosen)))
+
+
+def epoch_order(count: int, seed: int, epoch: int | None) -> np.ndarray:
+    """Returns the order of `count` pictures in an epoch; None stands for their own order."""
+    if epoch is None:
+        return np.arange(count)
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def _class_shares(labels: np.ndarray, count: int) -> dict[int, int]:
+    """Divides `count` among the classes in proportion, by largest remainder."""
+    classes, sizes = np.unique(labels, return_counts=True)
+    exact = sizes * count / len(labels)
+    shares = np.floor(exact).astype(int)
+    largest = np.argsort(-(exact - shares), kind="stable")[: count - shares.sum()]
+    shares[largest] += 1
+    return dict(zip(classes.tolist(), shares.tolist(), strict=True))
