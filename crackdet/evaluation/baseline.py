@@ -4,17 +4,20 @@ A crack is dark on light, so on clean concrete a patch with a crack varies more 
 A model is worth its cost only by what it adds to this.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.evaluation.threshold import cheapest_threshold
 
+if TYPE_CHECKING:  # Importing it would load Keras.
+    from crackdet.data import ImageSplit
+
 _BATCH = 256
 
 
-def baseline_scores(split: Any) -> NDArray[np.float64]:
+def baseline_scores(split: "ImageSplit") -> NDArray[np.float64]:
     """Returns the standard deviation of each image's grey values.
 
     Args:
@@ -37,7 +40,7 @@ def baseline_scores(split: Any) -> NDArray[np.float64]:
     return scores
 
 
-def fit_baseline(split: Any) -> dict[str, Any]:
+def fit_baseline(split: "ImageSplit") -> dict[str, Any]:
     """Returns the contrast threshold with the fewest errors on a split, meant to be train.
 
     Args:

@@ -2,13 +2,15 @@
 
 import csv
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from crackdet.data import CrackData, ImageSplit
 from crackdet.evaluation.architecture import architecture
 from crackdet.evaluation.baseline import baseline_scores, fit_baseline, oriented
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
@@ -18,12 +20,15 @@ from crackdet.evaluation.threshold import choose_threshold
 from crackdet.files import atomic_write, write_json
 from crackdet.models import scale_logits
 
+if TYPE_CHECKING:
+    from crackdet.training import FeatureCache
+
 SPLITS = ("train", "validation", "test")
 
 
 def evaluate(
     model: keras.Model,
-    data: Any,
+    data: CrackData,
     split: str = "test",
     *,
     threshold: float = 0.5,
@@ -71,10 +76,10 @@ def evaluate(
 def evaluate_run(
     model: keras.Model,
     before_model: keras.Model,
-    data: Any,
+    data: CrackData,
     run_dir: str | Path,
     *,
-    cache: Any = None,
+    cache: "FeatureCache | None" = None,
     seed: int = 0,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
@@ -117,9 +122,12 @@ def evaluate_run(
             f"Evaluation needs two classes, negative first; received {list(data.class_names)}."
         )
     start, run_dir = time.perf_counter(), Path(run_dir)
+    # metrics.json marks a finished evaluation: an older one must not stand beside a new model.
+    (run_dir / "metrics.json").unlink(missing_ok=True)
     uncalibrated = _predict(model, data.validation, cache)
     temperature = fit_temperature(uncalibrated, data.validation.labels)
-    scores = {"validation": apply_temperature(uncalibrated, temperature)[:, 1]}
+    calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)
+    scores = {"validation": calibrated[:, 1]}
     threshold = choose_threshold(data.validation.labels, scores["validation"], miss_cost=miss_cost)
     baseline = fit_baseline(data.train)
     scale_logits(model, temperature)
@@ -132,8 +140,8 @@ def evaluate_run(
     scores["test"] = _predict(model, data.test, cache)[:, 1]
     before["test"] = _predict(before_model, data.test, cache)[:, 1]
 
-    def row(name: str, values: NDArray[Any], threshold: float, **options: Any) -> dict[str, Any]:
-        split = getattr(data, name)
+    def row(name: str, values: ArrayLike, threshold: float, **options: Any) -> dict[str, Any]:
+        split = data.splits[name]
         return metrics_row(
             split.labels,
             values,
@@ -171,30 +179,23 @@ def evaluate_run(
     return metrics
 
 
-def data_facts(data: Any) -> dict[str, Any]:
+def data_facts(data: CrackData) -> dict[str, Any]:
     """Returns name, fingerprint, notes, classes, images per split and class, groups per split."""
-    splits = {name: getattr(data, name) for name in SPLITS}
     return {
         "name": data.name,
         "fingerprint": data.fingerprint,
         "class_names": list(data.class_names),
         "notes": data.notes,
-        "counts": {
-            name: {
-                class_name: int(np.sum(np.asarray(split.labels) == label))
-                for label, class_name in enumerate(data.class_names)
-            }
-            for name, split in splits.items()
-        },
-        "groups": {name: int(np.unique(split.groups).size) for name, split in splits.items()},
+        "counts": data.counts(),
+        "groups": {name: int(np.unique(split.groups).size) for name, split in data.splits.items()},
     }
 
 
 def write_predictions(
     path: Path,
-    data: Any,
-    scores: dict[str, NDArray[Any]],
-    before: dict[str, NDArray[Any]],
+    data: CrackData,
+    scores: Mapping[str, NDArray[np.float32]],
+    before: Mapping[str, NDArray[np.float32]],
 ) -> None:
     """Writes one row per image: key, split, label, score, score_before (empty if none), group."""
     with (
@@ -204,7 +205,7 @@ def write_predictions(
         writer = csv.writer(file)
         writer.writerow(("key", "split", "label", "score", "score_before", "group"))
         for name in SPLITS:
-            split = getattr(data, name)
+            split = data.splits[name]
             earlier = (
                 [f"{s:.9g}" for s in before[name]] if name in before else [""] * len(split.keys)
             )
@@ -215,28 +216,33 @@ def write_predictions(
                 writer.writerow((key, name, int(label), f"{score:.9g}", score_before, int(group)))
 
 
-def _baseline_row(row: Any, name: str, data: Any, baseline: dict[str, Any]) -> dict[str, Any]:
+def _baseline_row(
+    row: Callable[..., dict[str, Any]], name: str, data: CrackData, baseline: dict[str, Any]
+) -> dict[str, Any]:
     direction = baseline["direction"]
-    values = oriented(baseline_scores(getattr(data, name)), direction)
-    signed = float(oriented(np.float64(baseline["threshold"]), direction))
+    values = oriented(baseline_scores(data.splits[name]), direction)
+    signed = float(oriented(np.array(baseline["threshold"]), direction))
     return row(name, values, signed, are_probabilities=False) | {"threshold": baseline["threshold"]}
 
 
-def _split(data: Any, name: str) -> Any:
+def _split(data: CrackData, name: str) -> ImageSplit:
     if name not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}; received {name!r}.")
-    return getattr(data, name)
+    return data.splits[name]
 
 
 def _predict(
-    model: keras.Model, split: Any, cache: Any = None, batch_size: int | None = None
+    model: keras.Model,
+    split: ImageSplit,
+    cache: "FeatureCache | None" = None,
+    batch_size: int | None = None,
 ) -> NDArray[np.float32]:
     """Returns probabilities of shape `(n, 2)` in the order of the split's labels."""
     if cache is not None:
         probabilities = np.asarray(cache.predict(model, split), np.float32)
     else:
-        # A copy that does not shuffle: predictions must stand in the order of the labels.
-        ordered = split.subset(np.arange(split.num_images), shuffle=False)
+        # Train shuffles, and predictions must stand in the order of the labels.
+        ordered = split.in_order()
         if batch_size is not None:
             ordered.batch_size = batch_size
         probabilities = np.asarray(model.predict(ordered, verbose=0), np.float32)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crackdet.data import ImageSplit
 from crackdet.layers import augmentation
 
 EXAMPLES = 9
@@ -17,8 +18,8 @@ _CLIP = float(np.finfo(np.float32).eps)
 
 def collect_samples(
     model: keras.Model,
-    train: Any,
-    test: Any,
+    train: ImageSplit,
+    test: ImageSplit,
     scores: ArrayLike,
     *,
     threshold: float,
@@ -139,10 +140,10 @@ def _own_augmentation(model: keras.Model) -> keras.Model | None:
     names = [layer.name for layer in model.layers]
     if "preprocessing" not in names or names.index("preprocessing") < 2:
         return None  # Layer 0 is the input.
-    return keras.Model(model.inputs, model.get_layer("preprocessing").input)
+    return keras.Model(model.input, model.get_layer("preprocessing").input)
 
 
-def _pick(prefix: str, split: Any, indices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+def _pick(prefix: str, split: ImageSplit, indices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     return {
         f"{prefix}_images": np.asarray(split.images(indices), np.uint8),
         f"{prefix}_labels": np.asarray(split.labels)[indices],

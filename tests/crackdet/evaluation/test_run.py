@@ -1,0 +1,200 @@
+"""A whole evaluation: order of choices, files, and figures that follow from the files."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+import crackdet.evaluation.run as run
+from crackdet.data import CrackData
+from crackdet.evaluation import (
+    choose_threshold,
+    evaluate,
+    evaluate_run,
+    fit_temperature,
+    metrics_row,
+)
+
+
+@pytest.fixture
+def trained(data, line_classifier):
+    model = line_classifier()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.optimizer.learning_rate = 0.02
+    model.fit(data.train, epochs=6, verbose=0)
+    return model
+
+
+@pytest.fixture
+def result(trained, data, tmp_path, line_classifier):
+    uncalibrated = trained.predict(data.validation, verbose=0)
+    metrics = evaluate_run(
+        trained, line_classifier(7), data, tmp_path, bootstrap=30, seconds={"search": 2.5}
+    )
+    return uncalibrated, trained, metrics, tmp_path
+
+
+def test_a_run_is_calibrated_measured_and_filed(result, data):
+    uncalibrated, model, metrics, folder = result
+    temperature = fit_temperature(uncalibrated, data.validation.labels)
+    assert metrics["temperature"] == pytest.approx(temperature)
+    calibrated = model.predict(data.validation, verbose=0)
+    assert calibrated == pytest.approx(
+        softmax(np.log(uncalibrated.astype(np.float64)) / temperature, axis=1), abs=1e-5
+    )
+    assert metrics["threshold"] == pytest.approx(
+        choose_threshold(data.validation.labels, calibrated[:, 1]), abs=1e-4
+    )
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert set(metrics["before"]) == {"validation", "test"}
+    assert set(metrics["after"]) == {"train", "validation", "test"}
+    assert metrics["after"]["test"]["auroc"] > metrics["before"]["test"]["auroc"]
+    assert metrics["seconds"]["search"] == 2.5
+    assert metrics["seconds"]["evaluation"] > 0
+    assert metrics["data"] == {
+        "name": "lines",
+        "fingerprint": data.fingerprint,
+        "class_names": ["negative", "positive"],
+        "notes": "made for a test",
+        "counts": data.counts(),
+        "groups": {"train": 20, "validation": 15, "test": 15},
+    }
+
+
+def test_the_saved_model_is_the_one_that_was_measured(result, data):
+    _, _, metrics, folder = result
+    saved = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+    row = evaluate(saved, data, threshold=metrics["threshold"], bootstrap=30)
+    assert row.pop("split") == "test"
+    expected = metrics["after"]["test"]
+    assert row["confusion"] == expected["confusion"]
+    assert row["auroc"] == expected["auroc"]
+    assert row["intervals"]["recall"] == expected["intervals"]["recall"]
+    assert row["log_loss"] == pytest.approx(expected["log_loss"], rel=1e-5)
+
+
+def test_every_figure_follows_from_the_predictions(result, data):
+    _, _, metrics, folder = result
+    with open(folder / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["key"] for row in rows] == [k for s in data.splits.values() for k in s.keys]
+    for name, expected in metrics["after"].items():
+        part = [row for row in rows if row["split"] == name]
+        again = metrics_row(
+            [int(row["label"]) for row in part],
+            np.array([row["score"] for row in part], np.float32),
+            threshold=metrics["threshold"],
+            groups=[int(row["group"]) for row in part],
+            bootstrap=30,
+        )
+        assert again == expected
+    test = [row for row in rows if row["split"] == "test"]
+    before = metrics_row(
+        [int(row["label"]) for row in test],
+        np.array([row["score_before"] for row in test], np.float32),
+        threshold=0.5,
+        bootstrap=0,
+    )
+    assert before["auroc"] == metrics["before"]["test"]["auroc"]
+    assert {row["score_before"] for row in rows if row["split"] == "train"} == {""}
+
+
+def test_the_baseline_has_a_full_row(result, data):
+    _, _, metrics, _ = result
+    baseline = metrics["baseline"]
+    assert baseline["direction"] == "above"
+    row = baseline["test"]
+    deviations = [image.mean(axis=2).std() for image in data.test.images(range(60))]
+    alarms = np.array(deviations) >= baseline["threshold"]
+    assert row["accuracy"] == pytest.approx(np.mean(alarms == data.test.labels))
+    assert row["intervals"]["accuracy"][0] <= row["accuracy"] <= row["intervals"]["accuracy"][1]
+    assert row["threshold"] == baseline["threshold"]
+    assert row["brier"] is None
+
+
+def test_test_is_read_once_and_after_every_choice(
+    trained, data, tmp_path, monkeypatch, line_classifier
+):
+    events = []
+    for name in ("fit_temperature", "choose_threshold", "fit_baseline", "scale_logits"):
+        function = getattr(run, name)
+        monkeypatch.setattr(
+            run, name, lambda *a, f=function, n=name, **k: (events.append(n), f(*a, **k))[1]
+        )
+
+    class Cache:
+        def predict(self, model, split):
+            events.append((model.name, split.name))
+            return model.predict(split.in_order(), verbose=0)
+
+    before = line_classifier(7)
+    before.name = "before"
+    evaluate_run(trained, before, data, tmp_path, cache=Cache(), bootstrap=0)
+    first = min(i for i, event in enumerate(events) if "test" in event)
+    choices = {"fit_temperature", "choose_threshold", "fit_baseline", "scale_logits"}
+    assert choices <= set(events[:first])
+    assert events.count(("line_classifier", "test")) == events.count(("before", "test")) == 1
+    assert events.count(("line_classifier", "validation")) == 1
+
+
+def test_a_cache_and_the_whole_model_agree(trained, data, tmp_path, line_classifier):
+    class Cache:
+        def predict(self, model, split):
+            return model.predict(split.in_order(), verbose=0)
+
+    weights = trained.get_weights()
+    plain = evaluate_run(trained, line_classifier(7), data, tmp_path / "a", bootstrap=5)
+    trained.set_weights(weights)
+    cached = evaluate_run(
+        trained, line_classifier(7), data, tmp_path / "b", cache=Cache(), bootstrap=5
+    )
+    assert plain.pop("seconds") != cached.pop("seconds")
+    assert plain == cached
+
+
+def test_a_failed_evaluation_leaves_no_metrics_that_look_finished(
+    trained, data, tmp_path, line_classifier
+):
+    (tmp_path / "metrics.json").write_text("{}")
+
+    class Broken:
+        def predict(self, model, split):
+            if split.name == "test":
+                raise OSError("disk gone")
+            return model.predict(split.in_order(), verbose=0)
+
+    with pytest.raises(OSError, match="disk gone"):
+        evaluate_run(trained, line_classifier(7), data, tmp_path, cache=Broken(), bootstrap=5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras"]
+
+
+def test_train_is_predicted_in_the_order_of_its_labels(trained, data):
+    data.train.on_epoch_end()
+    assert data.train.shuffle
+    scores = trained.predict(data.train.images(range(80)), verbose=0)[:, 1]
+    expected = metrics_row(data.train.labels, scores, threshold=0.5, bootstrap=0)
+    row = evaluate(trained, data, "train", batch_size=7, bootstrap=0)
+    assert row["confusion"] == expected["confusion"]
+    assert row["brier"] == pytest.approx(expected["brier"], rel=1e-5)
+
+
+def test_wrong_arguments_are_named(data, tmp_path, line_classifier):
+    model = line_classifier()
+    with pytest.raises(ValueError, match="train, validation, test; received 'all'"):
+        evaluate(model, data, "all")
+    three = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    with pytest.raises(ValueError, match=r"two classes, shape \(60, 2\); received \(60, 3\)"):
+        evaluate(three, data)
+    images, labels = np.zeros((3, 16, 16, 3), np.uint8), np.arange(3)
+    classes = CrackData.from_arrays(
+        (images, labels), (images, labels), (images, labels), class_names=("a", "b", "c")
+    )
+    with pytest.raises(
+        ValueError, match=r"two classes, negative first; received \['a', 'b', 'c'\]"
+    ):
+        evaluate_run(model, model, classes, tmp_path)
