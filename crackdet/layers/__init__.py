@@ -1,0 +1,1 @@
+"""Keras layers for pictures of cracks, usable in any Keras model."""

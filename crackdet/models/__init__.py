@@ -1,0 +1,20 @@
+"""MobileNetV2 classifiers: built, frozen by units, cut in two, saved, loaded, calibrated."""
+
+from crackdet.models.blocks import MAX_DEPTH, set_unfreeze_depth, split_at, unfreeze_depth
+from crackdet.models.loading import load_model
+from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier
+from crackdet.models.preset import preset_card, preset_names, save_preset
+from crackdet.models.temperature import scale_logits
+
+__all__ = [
+    "MAX_DEPTH",
+    "load_model",
+    "mobilenet_v2_classifier",
+    "preset_card",
+    "preset_names",
+    "save_preset",
+    "scale_logits",
+    "set_unfreeze_depth",
+    "split_at",
+    "unfreeze_depth",
+]

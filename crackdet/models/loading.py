@@ -1,0 +1,45 @@
+"""A model by its file, its run or its preset's name."""
+
+from pathlib import Path
+
+import keras
+
+from crackdet.errors import CrackdetError
+from crackdet.models import preset
+from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier
+from crackdet.models.weights import is_file_name, read_model
+
+RUN_MODEL_FILE = "model.keras"
+
+
+def load_model(path_or_preset: str | Path) -> keras.Model:
+    """Loads a classifier.
+
+    Args:
+        path_or_preset: A `.keras` file, a run folder (its `model.keras` is loaded), or the name of
+            a preset, such as `"concrete"`. A folder is preferred to a preset of the same name.
+
+    Returns:
+        The model. Files are read in Keras' safe mode: they run no code of their own.
+
+    Raises:
+        CrackdetError: If there is no such file, run or preset, or the file holds no Keras model.
+
+    Example:
+
+    >>> mobilenet_v2_classifier((96, 96), weights=None).save("model.keras")
+    >>> load_model("model.keras").output_shape
+    (None, 2)
+    """
+    path = Path(path_or_preset)
+    if path.is_dir():
+        return read_model(path / RUN_MODEL_FILE)
+    if path.exists() or is_file_name(path_or_preset):
+        return read_model(path)
+    name = str(path_or_preset)
+    if name not in preset.preset_names():
+        known = ", ".join(preset.preset_names()) or "none"
+        raise CrackdetError(
+            f"{name!r} is no .keras file, no run folder and no preset (presets: {known})."
+        )
+    return mobilenet_v2_classifier(**preset.preset_config(name), weights=name)

@@ -1,0 +1,122 @@
+"""Where a classifier's weights come from: ImageNet, a preset, or a file."""
+
+import contextlib
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from crackdet.errors import CrackdetError
+from crackdet.models import preset
+from crackdet.models.blocks import backbone, inference_graph
+
+IMAGENET_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+_IMAGENET_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+_FILE_SUFFIXES = (".keras", ".weights.h5")
+
+
+def check_weights(weights: str | Path | None, alpha: float, num_classes: int) -> None:
+    """Raises where `weights` cannot belong to the other arguments, before anything is built."""
+    if weights is None or is_file_name(weights):
+        return
+    if weights == "imagenet":
+        expected: dict[str, tuple] = {"alpha": IMAGENET_ALPHAS}
+    else:
+        config = preset.preset_config(str(weights))
+        expected = {name: (config[name],) for name in ("alpha", "num_classes")}
+    received = {"alpha": alpha, "num_classes": num_classes}
+    for argument, values in expected.items():
+        if received[argument] not in values:
+            raise ValueError(
+                f"weights={weights!r} exist for {argument} {' or '.join(map(str, values))}. "
+                f"Received: {argument}={received[argument]!r}"
+            )
+
+
+def load_initial_weights(model: keras.Model, weights: str | Path | None, alpha: float) -> None:
+    """Loads weights into a fresh classifier.
+
+    Args:
+        model: The classifier, changed in place.
+        weights: As in `mobilenet_v2_classifier`, checked with `check_weights`.
+        alpha: The backbone's width multiplier, which chooses the file of ImageNet weights.
+
+    Raises:
+        CrackdetError: If the weights cannot be found, downloaded or read, or do not fit.
+    """
+    if weights is None:
+        return
+    if weights == "imagenet":
+        _load_imagenet(model, alpha)
+    elif not is_file_name(weights):
+        _load_weights_file(model, preset.preset_folder(str(weights)) / preset.WEIGHTS_FILE)
+    elif Path(weights).suffix == ".keras":
+        _copy_weights(model, Path(weights))
+    else:
+        _load_weights_file(model, Path(weights))
+
+
+def is_file_name(weights: str | Path) -> bool:
+    """Whether `weights` means a file rather than a name."""
+    return isinstance(weights, Path) or weights.endswith(_FILE_SUFFIXES)
+
+
+def read_model(path: Path) -> keras.Model:
+    """Loads a `.keras` file in Keras' safe mode, which runs no code from the file.
+
+    Raises:
+        CrackdetError: If the file is missing or holds no Keras model.
+    """
+    _check_exists(path)
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise CrackdetError(f"{path} is not a Keras model: expected a whole .keras file.")
+    with _one_sentence(f"{path} could not be read as a Keras model"):
+        return keras.models.load_model(path, safe_mode=True)
+
+
+def _load_imagenet(model: keras.Model, alpha: float) -> None:
+    name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_224_no_top.h5"
+    try:
+        path = keras.utils.get_file(
+            name,
+            _IMAGENET_ADDRESS + name,
+            cache_dir=os.environ.get("KERAS_HOME"),
+            cache_subdir="models",
+        )
+    # keras.utils.get_file raises bare Exceptions when a download fails.
+    except Exception as error:
+        raise CrackdetError(
+            f"The ImageNet weights could not be downloaded: put {name} into $KERAS_HOME/models "
+            "(~/.keras/models unless set), or start from weights=None or a preset."
+        ) from error
+    with _one_sentence(f"{path} holds no ImageNet weights for alpha={alpha}, delete it"):
+        backbone(model).load_weights(path)
+
+
+def _load_weights_file(model: keras.Model, path: Path) -> None:
+    _check_exists(path)
+    with _one_sentence(f"{path} holds no weights for a classifier of this alpha and num_classes"):
+        inference_graph(model).load_weights(path)
+
+
+def _copy_weights(model: keras.Model, path: Path) -> None:
+    saved = read_model(path)
+    with _one_sentence(f"{path} holds no classifier of this alpha and num_classes"):
+        inference_graph(model).set_weights(inference_graph(saved).get_weights())
+
+
+def _check_exists(path: Path) -> None:
+    if not path.is_file():
+        raise CrackdetError(f"{path} was not found: check the path.")
+
+
+@contextlib.contextmanager
+def _one_sentence(problem: str) -> Iterator[None]:
+    """Turns what Keras raises about a file, of many types and lines, into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise CrackdetError(f"{problem} ({reason.rstrip('.')}).") from error
