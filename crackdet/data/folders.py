@@ -28,11 +28,10 @@ SPLIT_FOLDERS = {
 
 # Compared in lower case with everything but letters and digits taken out. The two-letter names
 # are SDNET2018's: cracked/uncracked bridge decks, pavements and walls.
-NEGATIVE_FOLDERS = frozenset(
-    "negative negatives neg nocrack nocracks noncrack noncracked uncracked sound intact healthy "
-    "ud up uw".split()
-)
-POSITIVE_FOLDERS = frozenset("positive positives pos crack cracks cracked cd cp cw".split())
+NEGATIVE_FOLDERS = {"negative", "negatives", "neg", "nocrack", "nocracks", "noncrack"} | {
+    *("noncracked", "uncracked", "sound", "intact", "healthy", "ud", "up", "uw"),
+}
+POSITIVE_FOLDERS = {"positive", "positives", "pos", "crack", "cracks", "cracked", "cd", "cp", "cw"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -124,9 +124,7 @@ def read_images(
         Array of shape `(count, height, width, 3)`, dtype uint8.
     """
     height, width = height_and_width(size)
-    images = list(
-        thread_pool().map(lambda pair: load_pixels(pair[0], pair[1], size), zip(sources, names))
-    )
+    images = list(thread_pool().map(partial(load_pixels, size=size), sources, names))
     return np.stack(images) if images else np.empty((0, height, width, 3), np.uint8)
 
 

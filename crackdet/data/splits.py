@@ -70,9 +70,12 @@ class ImageSplit(keras.utils.PyDataset):
         self.seed = seed
         self.epoch = 0
         self._encoded = list(images)
-        lengths = {len(self._encoded), *map(len, (self.labels, self.keys, self.digests))}
-        if len(lengths | {len(self.groups)}) != 1:
-            raise ValueError(f"Expected images, labels, keys, … of one length. Received: {lengths}")
+        columns = (self.labels, self.keys, self.digests, self.groups)
+        if any(len(column) != len(self._encoded) for column in columns):
+            raise ValueError(
+                "Expected labels, keys, digests and groups for each image. Received: "
+                f"{[len(column) for column in columns]} for {len(self._encoded)} images"
+            )
         if batch_size < 1:
             raise ValueError(f"Expected batch_size of 1 or more. Received: {batch_size}")
 

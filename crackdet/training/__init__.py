@@ -1,0 +1,8 @@
+"""Training: `fit` in two phases, the cache of frozen features, and records of a run."""
+
+from crackdet.training.cache import FeatureCache
+from crackdet.training.fitting import fit
+from crackdet.training.records import run_record, write_config
+from crackdet.training.seeds import set_seed
+
+__all__ = ["FeatureCache", "fit", "run_record", "set_seed", "write_config"]

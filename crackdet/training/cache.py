@@ -1,0 +1,307 @@
+"""The cache of frozen features: what no training changes is computed once for each image.
+
+Below the boundary of an unfreeze depth everything is frozen, batch normalization included, so the
+network's output there is a constant of the image: whole(x) = suffix(prefix(x)). It is kept on
+disk as float16 and training runs on it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crackdet.data.images import PREPROCESSING_VERSION
+from crackdet.data.splits import ImageSplit
+from crackdet.files import read_json
+from crackdet.models import split_at, unfreeze_depth
+from crackdet.training.engines import ENGINES, Engine, jit_compile, make_engine, prefetch
+from crackdet.training.features import CachedFeatures, FeatureBatches
+from crackdet.training.progress import progress_bar
+from crackdet.training.seeds import reseed
+from crackdet.training.tables import FeatureTable
+
+# Images that one call of the augmentation sees. Their places are fixed by the data set, so an
+# image's augmented views do not depend on which others are asked for.
+CHUNK = 32
+
+# A pass over fewer images is over before OpenVINO has converted the model (about 6 seconds).
+WORTH_CONVERTING = 500
+
+PREPROCESSING_LAYER = "preprocessing"
+
+# Names are numbered anew in each process, and stand in the connections between layers too.
+IDLE_KEYS = {"name", "seed", "trainable", "build_config", "batch_shape", "shared_object_id"} | {
+    "inbound_nodes",
+    "input_layers",
+    "output_layers",
+}
+
+
+class FeatureCache:
+    """Features of images below an unfreeze depth, computed once and kept on disk.
+
+    A table holds one row for each distinct image of a data set, for one image size, boundary,
+    augmented view, and the weights and configuration of the layers below the boundary. All of
+    these name the table, so changed weights or images are never served stale. Rows are computed
+    when first asked for: from the images, or from a boundary nearer to the images where that is
+    already complete, which differs by the rounding to float16 alone.
+
+    Augmented views (`view >= 1`) apply the augmentation to fixed chunks of 32 images with a seed
+    made from `(seed, view, chunk)`: a row's value does not depend on which rows were asked for
+    before. It must therefore treat each image alone, as layers that keep the label do.
+
+    Args:
+        directory: Folder of the tables. It can be deleted at any time between runs.
+        engine: "keras"; "openvino"; or "auto": OpenVINO for passes that are worth its start,
+            when it is installed and agrees with Keras within 1e-3 of the largest feature.
+        verbose: 0 for no line of progress.
+
+    Example:
+
+    >>> cache = FeatureCache("cache")
+    >>> pooled = cache.features(model, 0, data.train)
+    >>> pooled[:8].shape
+    (8, 1280)
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        engine: str = "auto",
+        verbose: int = 1,
+    ):
+        if engine not in ENGINES:
+            raise ValueError(f"Expected engine to be one of {ENGINES}. Received: {engine!r}")
+        self.directory = Path(directory)
+        self.engine = engine
+        self.verbose = verbose
+        self._engines: dict[str, Engine] = {}
+
+    def features(
+        self,
+        model: keras.Model,
+        depth: int,
+        split: ImageSplit,
+        view: int = 0,
+        augmentation: keras.Layer | None = None,
+        seed: int = 0,
+    ) -> CachedFeatures:
+        """Returns the features of a split's images at a boundary, computing what is missing.
+
+        Args:
+            model: A classifier of `crackdet.models`.
+            depth: Unfreeze depth, 0..18: the features are the input of what it trains.
+            split: The images.
+            view: 0 for the images as they are, 1 and above for augmented views.
+            augmentation: Layer that makes the augmented views. Defaults to the model's own.
+            seed: Seed of the augmented views.
+
+        Returns:
+            Float16 features aligned with `split`, indexable like an array, read from disk.
+
+        Raises:
+            CrackdetError: If an image cannot be read, the disk is full or the features do not
+                fit in float16.
+            ValueError: If an augmented view is asked for without augmentation.
+        """
+        layer = _augmentation(model, augmentation) if view else None
+        prefix, _ = split_at(model, depth)
+        names = {
+            "image_size": list(split.image_size),
+            "preprocessing": PREPROCESSING_VERSION,
+            "view": view,
+            "augmentation": [_config_digest([layer]), seed] if layer is not None else None,
+        }
+        table = self._table(split, prefix, depth, names)
+        missing, first_use = np.unique(split.rows, return_index=True)
+        undone = ~table.done()[missing]
+        missing, first_use = missing[undone], first_use[undone]
+        if len(missing):
+            origin = self._nearest(model, split, depth, names, missing)
+            if origin is not None:
+                deeper_table, deeper_prefix = origin
+                network = _between(model, deeper_prefix, prefix)
+                batches = _table_batches(deeper_table, missing)
+                key = f"{deeper_table.folder.name} {table.folder.name}"
+            else:
+                network = prefix
+                batches = _image_batches(split, missing, first_use, layer, (seed, view))
+                key = table.folder.name
+            self._fill(table, network, key, batches, len(missing), depth)
+        return CachedFeatures(table.values(), split.rows)
+
+    def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
+        """Returns the whole model's probabilities, computing only what is not frozen.
+
+        Args:
+            model: A classifier of `crackdet.models`.
+            split: The images.
+
+        Returns:
+            Array of shape `(split.num_images, num_classes)`, float32, in the order of
+            `split.labels`, equal to `model.predict` to the rounding of features to float16.
+        """
+        depth = unfreeze_depth(model)
+        features = self.features(model, depth, split)
+        _, suffix = split_at(model, depth)
+        suffix.jit_compile = jit_compile()
+        batches = FeatureBatches([features], split.labels, batch_size=256)
+        return suffix.predict(batches, verbose=0)
+
+    def _table(
+        self, split: ImageSplit, prefix: keras.Model, depth: int, names: dict[str, Any]
+    ) -> FeatureTable:
+        meta = {
+            **names,
+            "depth": depth,
+            "prefix": prefix_digest(prefix),
+            "universe": _digest("\n".join(split.universe).encode()),
+            "rows": len(split.universe),
+            "row_shape": list(prefix.outputs[0].shape[1:]),
+        }
+        key = _digest(json.dumps(meta, sort_keys=True).encode())
+        return FeatureTable.open(self.directory / meta["universe"] / key, meta)
+
+    def _nearest(
+        self,
+        model: keras.Model,
+        split: ImageSplit,
+        depth: int,
+        names: dict[str, Any],
+        rows: np.ndarray,
+    ) -> tuple[FeatureTable, keras.Model] | None:
+        """Finds the boundary closest above `depth` that holds all of `rows`, and its prefix."""
+        universe = _digest("\n".join(split.universe).encode())
+        depths = set()
+        for path in (self.directory / universe).glob("*/table.json"):
+            meta = read_json(path)
+            if meta["depth"] > depth and all(meta[name] == value for name, value in names.items()):
+                depths.add(meta["depth"])
+        for deeper in sorted(depths):
+            prefix, _ = split_at(model, deeper)
+            table = self._table(split, prefix, deeper, names)
+            if table.done()[rows].all():
+                return table, prefix
+        return None
+
+    def _fill(
+        self,
+        table: FeatureTable,
+        network: keras.Model,
+        key: str,
+        batches: Iterator[tuple[np.ndarray, np.ndarray]],
+        total: int,
+        depth: int,
+    ) -> None:
+        rows: list[np.ndarray] = []
+
+        def inputs() -> Iterator[np.ndarray]:
+            for chunk_rows, values in prefetch(batches):
+                rows.append(chunk_rows)
+                yield values
+
+        text = f"features at depth {depth}, view {table.meta['view']}"
+        with progress_bar(text, total, visible=bool(self.verbose)) as advance:
+            stream = inputs()
+            first = next(stream)
+            engine = self._engine(key, network, first, total)
+            for done, values in enumerate(engine.run(_chain(first, stream))):
+                table.write(rows[done], values)
+                advance(len(values))
+
+    def _engine(self, key: str, network: keras.Model, sample: np.ndarray, total: int) -> Engine:
+        if key not in self._engines:
+            small = self.engine == "auto" and total < WORTH_CONVERTING
+            if small:
+                return make_engine("keras", network, sample)
+            self._engines[key] = make_engine(self.engine, network, sample)
+        return self._engines[key]
+
+
+def prefix_digest(prefix: keras.Model) -> str:
+    """Returns a digest of the weights and configuration of a network's layers."""
+    layers = [layer for layer in prefix.layers if not isinstance(layer, keras.layers.InputLayer)]
+    digest = hashlib.sha256(_config_digest(layers).encode())
+    for layer in layers:
+        for weight in layer.get_weights():
+            digest.update(str((weight.dtype, weight.shape)).encode())
+            digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _config_digest(layers: Iterable[keras.Layer]) -> str:
+    configs = [[type(layer).__name__, _meaning(layer.get_config())] for layer in layers]
+    return _digest(json.dumps(configs, sort_keys=True, default=str).encode())
+
+
+def _meaning(config: Any) -> Any:
+    """Leaves out of a configuration what changes no output: names, seeds, what is trainable."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return config  # its name is its meaning
+        return {key: _meaning(value) for key, value in config.items() if key not in IDLE_KEYS}
+    if isinstance(config, list | tuple):
+        return [_meaning(value) for value in config]
+    return config
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:24]
+
+
+def _augmentation(model: keras.Model, given: keras.Layer | None) -> keras.Layer:
+    """Returns the layer that augments: `given`, or what the model does before preprocessing."""
+    if given is not None:
+        return given
+    entry = model.get_layer(PREPROCESSING_LAYER).input
+    if entry is model.inputs[0]:
+        raise ValueError("Augmented views need augmentation: the model has none; pass one.")
+    return keras.Model(model.inputs[0], entry, name="augmentation")
+
+
+def _between(model: keras.Model, deeper: keras.Model, prefix: keras.Model) -> keras.Model:
+    """Returns the part of the model from the boundary of one prefix to that of another."""
+    start, end = (model.get_layer(part.layers[-1].name).output for part in (deeper, prefix))
+    return keras.Model(start, end)
+
+
+def _table_batches(
+    table: FeatureTable, rows: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    values = table.values()
+    for first in range(0, len(rows), CHUNK):
+        chosen = rows[first : first + CHUNK]
+        yield chosen, values[chosen].astype(np.float32)
+
+
+def _image_batches(
+    split: ImageSplit,
+    rows: np.ndarray,
+    indices: np.ndarray,
+    augmentation: keras.Layer | None,
+    seed: tuple[int, int],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields rows of the universe and their images, chunk by chunk of the universe."""
+    chunks = rows // CHUNK
+    for chunk in np.unique(chunks):
+        members = chunks == chunk
+        chosen, images = rows[members], split.images(indices[members]).astype(np.float32)
+        if augmentation is not None:
+            places = chosen % CHUNK
+            full = np.zeros((CHUNK, *images.shape[1:]), np.float32)
+            full[places] = images
+            reseed(augmentation, *seed, int(chunk))
+            augmented = augmentation(full, training=True)
+            images = keras.ops.convert_to_numpy(augmented)[places].astype(np.float32)
+        yield chosen, images
+
+
+def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    yield first
+    yield from rest

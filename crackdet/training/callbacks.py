@@ -1,0 +1,142 @@
+"""Callbacks of `fit`: the rows of history.csv, TensorBoard's curves, and the user's own."""
+
+import csv
+import io
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from crackdet.files import atomic_write
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+COLUMNS = ("phase", "epoch", *METRICS, "learning_rate", "seconds")
+
+
+class EpochRows(keras.callbacks.Callback):
+    """Keeps one row for each epoch, over all phases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, Any]] = []
+        self.phase = ""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"phase": self.phase, "epoch": epoch + 1}
+        row |= {name: float((logs or {})[name]) for name in METRICS}
+        row |= {"learning_rate": rate, "seconds": time.perf_counter() - self._start}
+        self.rows.append(row)
+
+    def write_csv(self, path: str | os.PathLike[str]) -> None:
+        """Writes the rows, epochs counted from 1."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        with atomic_write(path) as temporary:
+            temporary.write_text(text.getvalue(), "utf-8")
+
+
+class EpochCurves(keras.callbacks.Callback):
+    """Writes the metrics of each epoch for TensorBoard, on any backend.
+
+    `keras.callbacks.TensorBoard` needs TensorFlow whatever the backend; this one needs the
+    `tensorboard` package alone. Tags and folders are the same as Keras': `epoch_loss` under
+    `train` and `validation`.
+
+    Args:
+        directory: Folder of this phase; what an earlier run left there is removed.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]):
+        super().__init__()
+        self._directory = Path(directory)
+        self._writers: dict[str, Any] = {}
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        shutil.rmtree(self._directory, ignore_errors=True)
+        for name in ("train", "validation"):
+            self._writers[name] = EventFileWriter(str(self._directory / name))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        for name, value in {**(logs or {}), "learning_rate": rate}.items():
+            metric = name.removeprefix("val_")
+            writer = self._writers["train" if metric == name else "validation"]
+            _write_scalar(writer, f"epoch_{metric}", float(value), epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+
+class OnWholeModel(keras.callbacks.Callback):
+    """Runs a user's callbacks on the whole model while a part of it is being trained.
+
+    Args:
+        callbacks: The user's callbacks.
+        model: The model that they see; it shares layers and optimizer with the trained part.
+    """
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model):
+        super().__init__()
+        self._whole = model
+        self._list = keras.callbacks.CallbackList(list(callbacks), model=model)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        self._list.set_params(params)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._whole.stop_training = False
+        self._list.on_train_begin(logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_train_end(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_epoch_end(epoch, logs)
+        if self._whole.stop_training:
+            self.model.stop_training = True
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_train_batch_end(batch, logs)
+        if self._whole.stop_training:
+            self.model.stop_training = True
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_test_begin(logs)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_test_end(logs)
+
+    def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_test_batch_begin(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._list.on_test_batch_end(batch, logs)
+
+
+def _write_scalar(writer: Any, tag: str, value: float, step: int) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+    writer.add_event(Event(wall_time=time.time(), step=step, summary=scalar_pb(tag, value)))

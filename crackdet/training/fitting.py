@@ -1,0 +1,305 @@
+"""`fit`: the head first, then the unfrozen blocks at a lower rate."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crackdet.data.dataset import CrackData
+from crackdet.errors import CrackdetError
+from crackdet.models import set_unfreeze_depth, split_at, unfreeze_depth
+from crackdet.training.cache import FeatureCache
+from crackdet.training.callbacks import EpochCurves, EpochRows, OnWholeModel
+from crackdet.training.engines import jit_compile
+from crackdet.training.features import FeatureBatches
+from crackdet.training.seeds import reseed, set_seed
+
+SCHEDULES = ("cosine", "plateau")
+MAX_WARMUP_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training at one unfreeze depth."""
+
+    name: str
+    depth: int
+    epochs: int
+    learning_rate: float
+
+
+def fit(
+    model: keras.Model,
+    data: CrackData,
+    *,
+    epochs: int = 10,
+    learning_rate: float = 1e-3,
+    head_epochs: int | None = None,
+    fine_tune_factor: float = 0.1,
+    schedule: str = "cosine",
+    patience: int | None = 3,
+    class_weight: str | dict[int, float] | None = None,
+    views: int | None = None,
+    cache: FeatureCache | None = None,
+    run_dir: str | Path | None = None,
+    tensorboard: bool = True,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Trains a classifier on `data.train`, stopping by `data.validation`.
+
+    Phase "head" trains the head on the frozen backbone. If the model's unfreeze depth is above 0,
+    phase "fine_tune" then trains the unfrozen blocks too, at a lower rate, so that the first large
+    gradients of a random head do not destroy them. The model ends with the weights of the epoch
+    with the lowest `val_loss` of both phases, at its own unfreeze depth, compiled.
+
+    With the same seed, data, model weights and machine, training repeats to the bit.
+
+    Args:
+        model: A classifier of `crackdet.models.mobilenet_v2_classifier`.
+        data: Its `train` and `validation` splits are used, `test` is not looked at.
+        epochs: Epochs of both phases together, at most.
+        learning_rate: Highest rate of Adam (Kingma & Ba, 2015) in phase "head".
+        head_epochs: Epochs of phase "head". Defaults to all at depth 0, a third otherwise.
+        fine_tune_factor: `learning_rate` is multiplied by this in phase "fine_tune".
+        schedule: "cosine": a linear warm-up over a tenth of the phase, at most 100 steps, then
+            half a cosine to 0 (Loshchilov & Hutter, 2017). "plateau": a constant rate, times 0.3
+            when `val_loss` has not improved for half of `patience`.
+        patience: Epochs without a better `val_loss` after which a phase stops. None: never.
+        class_weight: None, "balanced" (each class weighs the same in all), or a weight for each
+            class index.
+        views: None trains the whole model with live augmentation. K computes the frozen part
+            once for K views of each image, the image itself and K-1 augmented ones, and trains
+            the rest on those; needs `cache`.
+        cache: Where frozen features are kept; used when `views` is given.
+        run_dir: Folder for history.csv and tensorboard/.
+        tensorboard: Whether to write tensorboard/ in `run_dir`.
+        seed: Seed of the order, dropout, augmentation and views.
+        callbacks: Further Keras callbacks; they see the whole model. Schedules that set the rate
+            themselves need `schedule="plateau"`.
+        verbose: 0 silent, 1 progress bar, 2 one line an epoch.
+
+    Returns:
+        `History` with a list over all epochs for loss, accuracy, val_loss, val_accuracy, phase,
+        learning_rate (at the end of the epoch) and seconds.
+
+    Raises:
+        ValueError: If an argument is wrong.
+        CrackdetError: If training diverges.
+
+    Example:
+
+    >>> data = crackdet.load_data("demo", image_size=96)
+    >>> model = crackdet.models.mobilenet_v2_classifier((96, 96), weights="concrete")
+    >>> history = crackdet.training.fit(model, data, epochs=2)
+    """
+    _check(schedule, patience, views, cache)
+    depth = unfreeze_depth(model)
+    phases = plan_phases(depth, epochs, head_epochs, learning_rate, fine_tune_factor)
+    weights = class_weights(class_weight, data.train.labels, len(data.class_names))
+    rows = EpochRows()
+    best_loss, best_weights = math.inf, None
+    set_seed(seed)
+    reseed(model, seed)
+    try:
+        sources = _sources(model, data, phases, views, cache, seed)
+        for phase in phases:
+            set_unfreeze_depth(model, phase.depth)
+            trained, train, validation = sources[phase.name]
+            steps = phase.epochs * len(train)
+            _compile_both(model, trained, _rate(schedule, phase.learning_rate, steps))
+            train.epoch = len(rows.rows)
+            rows.phase = phase.name
+            watchers = _watchers(schedule, patience, phase)
+            if run_dir is not None and tensorboard:
+                watchers.append(EpochCurves(Path(run_dir) / "tensorboard" / phase.name))
+            if verbose:
+                print(_headline(phase, trained, data.train.num_images), flush=True)
+            trained.fit(
+                train,
+                validation_data=validation,
+                initial_epoch=len(rows.rows),
+                epochs=len(rows.rows) + phase.epochs,
+                class_weight=weights,
+                shuffle=False,  # `train` shuffles itself, by seed and epoch
+                callbacks=[*watchers, rows, OnWholeModel(callbacks, model)],
+                verbose=verbose,
+            )
+            losses = [row["val_loss"] for row in rows.rows if row["phase"] == phase.name]
+            if np.nanmin(losses, initial=math.inf) < best_loss:
+                best_loss, best_weights = float(np.nanmin(losses)), model.get_weights()
+    finally:
+        set_unfreeze_depth(model, depth)
+    if best_weights is None:
+        raise CrackdetError("Training diverged: val_loss was never a number. Lower learning_rate.")
+    model.set_weights(best_weights)
+    if run_dir is not None:
+        rows.write_csv(Path(run_dir) / "history.csv")
+    return _history(model, rows)
+
+
+def plan_phases(
+    depth: int,
+    epochs: int,
+    head_epochs: int | None,
+    learning_rate: float,
+    fine_tune_factor: float = 0.1,
+) -> list[Phase]:
+    """Divides epochs between the phases "head" and "fine_tune".
+
+    Returns:
+        The phases that have epochs, in order.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+    if head_epochs is None:
+        head_epochs = epochs // 3 if depth else epochs
+    if epochs < 1 or not 0 <= head_epochs <= epochs:
+        raise ValueError(
+            "Expected epochs of 1 or more and head_epochs from 0 to epochs. "
+            f"Received: epochs={epochs}, head_epochs={head_epochs}"
+        )
+    if learning_rate <= 0 or fine_tune_factor <= 0:
+        raise ValueError(
+            "Expected learning_rate and fine_tune_factor above 0. "
+            f"Received: {learning_rate}, {fine_tune_factor}"
+        )
+    if not depth:
+        return [Phase("head", 0, head_epochs or epochs, learning_rate)]
+    tuning = Phase("fine_tune", depth, epochs - head_epochs, learning_rate * fine_tune_factor)
+    phases = [Phase("head", 0, head_epochs, learning_rate), tuning]
+    return [phase for phase in phases if phase.epochs]
+
+
+def class_weights(
+    choice: str | dict[int, float] | None, labels: np.ndarray, num_classes: int
+) -> dict[int, float] | None:
+    """Returns the weight of each class; "balanced" is n / (classes * count of the class).
+
+    Raises:
+        ValueError: If `choice` is none of None, "balanced", or a weight for every class.
+    """
+    if choice is None:
+        return None
+    if choice == "balanced":
+        counts = np.bincount(labels, minlength=num_classes)
+        return {i: float(len(labels) / (num_classes * max(n, 1))) for i, n in enumerate(counts)}
+    if isinstance(choice, dict) and sorted(choice) == list(range(num_classes)):
+        return choice
+    raise ValueError(
+        f'Expected class_weight to be None, "balanced" or a weight for each of the {num_classes} '
+        f"classes. Received: {choice!r}"
+    )
+
+
+def _check(
+    schedule: str, patience: int | None, views: int | None, cache: FeatureCache | None
+) -> None:
+    if schedule not in SCHEDULES:
+        raise ValueError(f"Expected schedule to be one of {SCHEDULES}. Received: {schedule!r}")
+    if patience is not None and patience < 0:
+        raise ValueError(f"Expected patience of 0 or more, or None. Received: {patience}")
+    if views is not None and (views < 1 or cache is None):
+        raise ValueError(
+            f"Expected views of 1 or more together with a cache. Received: {views}, {cache}"
+        )
+
+
+def _sources(
+    model: keras.Model,
+    data: CrackData,
+    phases: Sequence[Phase],
+    views: int | None,
+    cache: FeatureCache | None,
+    seed: int,
+) -> dict[str, tuple[keras.Model, Any, Any]]:
+    """Returns for each phase the model to train and its training and validation batches.
+
+    The last phase comes first: features at its boundary, nearer to the images, are what those of
+    the head are computed from.
+    """
+    sources = {}
+    for phase in reversed(phases):
+        if views is None or cache is None:
+            whole = data.train.subset(range(data.train.num_images))
+            whole.seed = seed
+            sources[phase.name] = (model, whole, data.validation.in_order())
+            continue
+        train, validation = data.train, data.validation
+        batch_size = train.batch_size
+        shown = [
+            cache.features(model, phase.depth, train, view=view, seed=seed) for view in range(views)
+        ]
+        clean = cache.features(model, phase.depth, validation)
+        sources[phase.name] = (
+            split_at(model, phase.depth)[1],
+            FeatureBatches(
+                shown, train.labels, batch_size=batch_size, shuffle=train.shuffle, seed=seed
+            ),
+            FeatureBatches([clean], validation.labels, batch_size=batch_size),
+        )
+    return sources
+
+
+def _rate(schedule: str, peak: float, steps: int) -> Any:
+    if schedule == "plateau":
+        return peak
+    warmup = min(MAX_WARMUP_STEPS, steps // 10)
+    if not warmup:
+        return keras.optimizers.schedules.CosineDecay(peak, steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup
+    )
+
+
+def _compile_both(model: keras.Model, trained: keras.Model, rate: Any) -> None:
+    """Compiles what is trained, and the whole model with the same optimizer.
+
+    Callbacks see the whole model and change the rate through it.
+    """
+    optimizer = keras.optimizers.Adam(rate)
+    for each in {id(m): m for m in (model, trained)}.values():
+        each.compile(
+            optimizer=optimizer,
+            loss=keras.losses.SparseCategoricalCrossentropy(),
+            metrics=["accuracy"],
+            jit_compile=jit_compile(),
+        )
+
+
+def _watchers(schedule: str, patience: int | None, phase: Phase) -> list[keras.callbacks.Callback]:
+    watchers: list[keras.callbacks.Callback] = [
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.EarlyStopping(
+            monitor="val_loss",
+            patience=phase.epochs if patience is None else patience,
+            restore_best_weights=True,
+        ),
+    ]
+    if schedule == "plateau":
+        wait = max(1, (patience or 2) // 2)
+        watchers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=wait))
+    return watchers
+
+
+def _headline(phase: Phase, trained: keras.Model, count: int) -> str:
+    weights = sum(int(np.prod(w.shape)) for w in trained.trainable_weights)
+    return (
+        f"Phase {phase.name}: up to {phase.epochs} epochs on {count} images, learning rate "
+        f"{phase.learning_rate:.2g}, {weights:,} weights to train (unfreeze depth {phase.depth})."
+    )
+
+
+def _history(model: keras.Model, rows: EpochRows) -> keras.callbacks.History:
+    history = keras.callbacks.History()
+    history.set_model(model)
+    history.epoch = [row["epoch"] - 1 for row in rows.rows]
+    names = [name for name in rows.rows[0] if name != "epoch"]
+    history.history = {name: [row[name] for row in rows.rows] for name in names}
+    return history
