@@ -1,0 +1,97 @@
+"""The command line: `crackdet COMMAND [WHAT] --option value`, one file per command.
+
+Every option has the name of its Python argument and means the same in every command. Keras and
+the other heavy libraries are imported only by the command that runs, so `--help` is immediate.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from crackdet import __version__
+from crackdet.cli import data, evaluate, predict, report, run, search, train
+
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+
+_COMMANDS = (run, data, search, train, evaluate, report, predict)
+_EPILOG = """\
+start with:
+  crackdet run --data demo --out runs/demo     the whole job on procedural images
+  crackdet predict photo.jpg                   judge a photo with the shipped classifier
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser that answers bad usage in one sentence and names the way to help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message}; '{self.prog} --help' lists every option\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: The words after `crackdet`; those of the process when None.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.
+
+    Example:
+
+    >>> from crackdet.cli import main
+    >>> main(["predict", "photo.jpg", "--model", "concrete"])
+    """
+    arguments = _build_parser().parse_args(argv)
+    _silence_tensorflow()
+    try:
+        return int(arguments.execute(arguments) or 0)
+    except KeyboardInterrupt:
+        return _fail("stopped; give the same command again to go on", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has what it wanted.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except Exception as error:
+        if arguments.debug:
+            raise
+        return _fail(_sentence(error), FAILURE)
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="crackdet",
+        description="Tells cracked concrete from sound concrete.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"crackdet {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def _silence_tensorflow() -> None:
+    """Must come before TensorFlow is imported: its C++ side reads the level once."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+def _sentence(error: Exception) -> str:
+    """Returns one line that tells a person what is wrong."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    sentence = " ".join(str(error).split())
+    ours = type(error).__module__.startswith(("crackdet", "tfds_builder", "tuning"))
+    if ours or isinstance(error, ValueError | OSError):
+        return sentence
+    return f"{type(error).__name__}: {sentence}; --debug shows where"
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"crackdet: {sentence}", file=sys.stderr)
+    return code

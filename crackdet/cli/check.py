@@ -1,0 +1,192 @@
+"""`crackdet data check`: unreadable files, copies, twins, overlapping crops and leakage."""
+
+import csv
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crackdet.cli.keras_import import import_keras
+from crackdet.cli.progress import Progress, shown_progress
+from crackdet.errors import CrackdetError
+from crackdet.files import atomic_write
+
+if TYPE_CHECKING:
+    from tfds_builder.grouping import Links
+
+SPLITS = ("train", "validation", "test")
+COLUMNS = (
+    "finding",
+    "first",
+    "second",
+    "first_split",
+    "second_split",
+    "first_class",
+    "second_class",
+    "symmetry",
+    "dy",
+    "dx",
+    "correlation",
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image to compare with the others; `split` is empty where the source has no splits."""
+
+    key: str
+    source: Path | bytes
+    digest: str
+    split: str
+    label: str
+
+
+def execute(arguments: Namespace) -> int:
+    """Prints the findings; returns 1 when --strict is given and splits share a piece of wall."""
+    import_keras()
+    from tfds_builder.grouping import connected_groups, find_links
+
+    with shown_progress(arguments.verbose) as progress:
+        if Path(arguments.source).is_dir():
+            pictures, unreadable = _of_folder(Path(arguments.source), progress)
+        else:
+            pictures, unreadable = _of_data_set(arguments, progress), []
+        links = find_links([picture.source for picture in pictures], progress=progress)
+    rows = [_row(pictures[a], pictures[b], links, i) for i, (a, b) in enumerate(_pairs(links))]
+    groups = connected_groups(len(pictures), links)
+    leaks = _print_findings(pictures, unreadable, rows, groups)
+    _print_leakage(pictures, links)
+    if arguments.out:
+        _write(arguments.out, unreadable, rows)
+        print(f"Findings: {arguments.out}")
+    print(f"Next: crackdet data group {arguments.source} --out groups.csv")
+    return int(arguments.strict and leaks > 0)
+
+
+def _of_folder(
+    folder: Path, progress: Progress | None
+) -> tuple[list[Picture], list[tuple[str, str]]]:
+    """Returns the readable pictures below a folder, and (file, reason) of the others."""
+    from crackdet.data.folders import SPLIT_FOLDERS
+    from crackdet.data.images import IMAGE_SUFFIXES, read_image, thread_pool
+    from tfds_builder.grouping import content_key
+
+    def examine(path: Path) -> Picture | tuple[str, str]:
+        key = path.relative_to(folder).as_posix()
+        try:
+            encoded = path.read_bytes()
+            read_image(encoded, name=str(path))
+        except (CrackdetError, OSError) as error:
+            return key, str(error)
+        above = path.relative_to(folder).parts[:-1]
+        split = SPLIT_FOLDERS.get(above[0].lower(), "") if above else ""
+        label = "/".join(above[1:] if split else above)
+        return Picture(key, path, content_key(encoded), split, label)
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise CrackdetError(f"{folder} holds no images: name a folder that does.")
+    pictures: list[Picture] = []
+    unreadable: list[tuple[str, str]] = []
+    for done, outcome in enumerate(thread_pool().map(examine, paths), start=1):
+        if isinstance(outcome, Picture):
+            pictures.append(outcome)
+        else:
+            unreadable.append(outcome)
+        if progress:
+            progress(done, len(paths), "reading pictures")
+    return pictures, unreadable
+
+
+def _of_data_set(arguments: Namespace, progress: Progress | None) -> list[Picture]:
+    from crackdet.data import load_data
+
+    data = load_data(
+        arguments.source,
+        data_dir=arguments.data_dir,
+        manual_dir=arguments.manual_dir,
+        verbose=arguments.verbose,
+        progress=progress,
+    )
+    return [
+        Picture(key, split.encoded(i), digest, name, data.class_names[label])
+        for name, split in data.splits.items()
+        for i, (key, digest, label) in enumerate(
+            zip(split.keys, split.digests, split.labels, strict=True)
+        )
+    ]
+
+
+def _pairs(links: "Links") -> list[tuple[int, int]]:
+    return list(zip(links.first.tolist(), links.second.tolist(), strict=True))
+
+
+def _row(first: Picture, second: Picture, links: "Links", i: int) -> dict[str, Any]:
+    kind = "copy" if first.digest == second.digest else ("twin", "overlap")[int(links.kind[i])]
+    return {
+        "finding": kind,
+        "first": first.key,
+        "second": second.key,
+        "first_split": first.split,
+        "second_split": second.split,
+        "first_class": first.label,
+        "second_class": second.label,
+        "symmetry": int(links.symmetry[i]),
+        "dy": int(links.dy[i]),
+        "dx": int(links.dx[i]),
+        "correlation": f"{links.correlation[i]:.4f}",
+    }
+
+
+def _print_findings(
+    pictures: Sequence[Picture],
+    unreadable: Sequence[tuple[str, str]],
+    rows: Sequence[dict[str, Any]],
+    groups: Any,
+) -> int:
+    """Prints the counts and returns the number of links between splits."""
+    for _, reason in unreadable:
+        print(reason)
+    found = Counter(row["finding"] for row in rows)
+    sizes = Counter(groups.tolist())
+    leaks = [row for row in rows if row["first_split"] != row["second_split"]]
+    across = [row for row in rows if row["first_class"] != row["second_class"]]
+    contents = len({picture.digest for picture in pictures})
+    print(f"{len(pictures)} readable images, {len(unreadable)} unreadable files")
+    print(f"{len(pictures) - contents} exact copies ({contents} distinct files)")
+    print(f"{found['twin']} pairs of twins (mirrored, rotated or compressed again)")
+    print(f"{found['overlap']} pairs of overlapping crops")
+    print(f"{len(sizes)} groups, the largest of {max(sizes.values(), default=0)} images")
+    print(f"{len(across)} pairs with different classes")
+    print(f"{len(leaks)} pairs in different splits")
+    return len(leaks)
+
+
+def _print_leakage(pictures: Sequence[Picture], links: "Links") -> None:
+    """Prints the share of test images that have their like in train, if there are such splits."""
+    import numpy as np
+
+    from tfds_builder.grouping import leakage
+
+    if not {"train", "test"} <= {picture.split for picture in pictures}:
+        print("No train and test folders: no leakage between splits to look for")
+        return
+    splits = np.array([SPLITS.index(picture.split) for picture in pictures])
+    names = sorted({picture.label for picture in pictures})
+    labels = np.array([names.index(picture.label) for picture in pictures])
+    print(leakage(links, splits, labels))
+
+
+def _write(
+    path: str, unreadable: Sequence[tuple[str, str]], rows: Sequence[dict[str, Any]]
+) -> None:
+    with (
+        atomic_write(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows({"finding": "unreadable", "first": key} for key, _ in unreadable)
+        writer.writerows(rows)

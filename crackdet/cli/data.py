@@ -1,0 +1,127 @@
+"""`crackdet data`: builds, describes, checks and groups data sets."""
+
+import csv
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crackdet.cli import check
+from crackdet.cli import options as cli
+from crackdet.cli.keras_import import import_keras
+from crackdet.cli.progress import shown_progress
+from crackdet.errors import CrackdetError
+from crackdet.files import atomic_write
+
+if TYPE_CHECKING:
+    from crackdet.data import CrackData
+
+SOURCE_HELP = "concrete_cracks, concrete_cracks/random, demo, or a folder"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command and its four parts to the command line."""
+    parser = subparsers.add_parser(
+        "data", help="build, describe, check or group a data set", allow_abbrev=False
+    )
+    parts = parser.add_subparsers(title="what to do", metavar="WHAT", required=True)
+    build = _add_part(parts, "build", execute_build, "make a TFDS data set, once")
+    build.add_argument(
+        "--file-format",
+        type=cli.one_of("array_record", "tfrecord"),
+        default="array_record",
+        metavar="NAME",
+        help="array_record, which crackdet reads, or tfrecord, which tfds.load reads as a "
+        "tf.data.Dataset (default array_record)",
+    )
+    info = _add_part(parts, "info", execute_info, "count images, classes and groups")
+    group = _add_part(
+        parts, "group", execute_group, "write each image's group and leak-free split to a table"
+    )
+    group.add_argument("--out", required=True, metavar="FILE", help="the CSV file to write")
+    for part in (info, group):
+        cli.add(part, "validation_fraction", "test_fraction", "seed", title="splits")
+    checked = _add_part(
+        parts, "check", check.execute, "find unreadable files, twins, overlaps and leakage"
+    )
+    checked.add_argument("--out", metavar="FILE", help="writes each finding to this CSV file")
+    checked.add_argument(
+        "--strict", action="store_true", help="exits with 1 when splits share a piece of wall"
+    )
+
+
+def execute_build(arguments: Namespace) -> None:
+    """Builds a TFDS data set."""
+    import_keras()
+    from tfds_builder import concrete_cracks
+
+    name, _, config = arguments.source.partition("/")
+    if name == "demo":
+        name, config = "concrete_cracks", "demo"
+    if name != "concrete_cracks":
+        raise CrackdetError(
+            f"{arguments.source} is not a data set that can be built: give concrete_cracks, "
+            "concrete_cracks/random or demo; a folder is used as it is."
+        )
+    builder = concrete_cracks.prepare(
+        config or "grouped",
+        data_dir=arguments.data_dir,
+        manual_dir=arguments.manual_dir,
+        file_format=arguments.file_format,
+    )
+    print(f"Built: {builder.data_path}")
+    print(f"Next: crackdet run --data {arguments.source} --out runs/{config or name}")
+
+
+def execute_info(arguments: Namespace) -> None:
+    """Prints what a data set holds."""
+    data = _load(arguments)
+    print(f"{data.name}: fingerprint {data.fingerprint}")
+    for name, split in data.splits.items():
+        counts = ", ".join(f"{n} {label}" for label, n in data.counts()[name].items())
+        print(f"{name:>12}  {split.num_images} images in {len(set(split.groups))} groups: {counts}")
+    if data.notes:
+        print(data.notes)
+    print(f"Next: crackdet data check {arguments.source}")
+
+
+def execute_group(arguments: Namespace) -> None:
+    """Writes the group and split of each image."""
+    data = _load(arguments)
+    with (
+        atomic_write(arguments.out) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(("key", "split", "label", "group"))
+        for name, split in data.splits.items():
+            for key, label, group in zip(split.keys, split.labels, split.groups, strict=True):
+                writer.writerow((key, name, data.class_names[label], int(group)))
+    print(f"Groups: {arguments.out}")
+    print(f"Next: crackdet run --data {arguments.source} --out DIR")
+
+
+def _add_part(
+    parts: Any, name: str, execute: Callable[[Namespace], Any], text: str
+) -> ArgumentParser:
+    parser: ArgumentParser = parts.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    cli.add_places(parser)
+    cli.add_common(parser)
+    parser.set_defaults(execute=execute)
+    return parser
+
+
+def _load(arguments: Namespace) -> "CrackData":
+    import_keras()
+    from crackdet.data import load_data
+
+    names = ("validation_fraction", "test_fraction", "seed")
+    with shown_progress(arguments.verbose) as progress:
+        return load_data(
+            arguments.source,
+            data_dir=arguments.data_dir,
+            manual_dir=arguments.manual_dir,
+            verbose=arguments.verbose,
+            progress=progress,
+            **cli.resolve(vars(arguments), arguments.source, names),
+        )

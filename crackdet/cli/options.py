@@ -1,0 +1,258 @@
+"""The options that commands share: one name, one meaning, one default each.
+
+An option is declared once, here, under the name of its Python argument. `add` puts options on a
+command's parser; `resolve` returns what was given, with the data set's defaults for the rest.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, default
+
+Reader = Callable[[str], Any]
+
+
+def whole(low: int, high: int | None = None) -> Reader:
+    """Returns a reader of whole numbers from `low` to `high`."""
+    return _number(int, "a whole number", low, high)
+
+
+def real(low: float, high: float | None = None, *, open_low: bool = False) -> Reader:
+    """Returns a reader of numbers from `low` (left out when `open_low`) to `high`."""
+    return _number(float, "a number", low, high, open_low)
+
+
+def optional(read: Reader) -> Reader:
+    """Returns a reader that takes the word `none` for None and leaves the rest to `read`."""
+
+    def reader(text: str) -> Any:
+        return None if text.lower() == "none" else read(text)
+
+    return reader
+
+
+def one_of(*words: str) -> Reader:
+    """Returns a reader of one of some words."""
+
+    def reader(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"expected {' or '.join(words)}, received {text!r}")
+        return text
+
+    return reader
+
+
+def _number(
+    kind: type, name: str, low: float, high: float | None, open_low: bool = False
+) -> Reader:
+    above = f"above {low}" if open_low else f"of at least {low}"
+    expected = f"{name} {above}" if high is None else f"{name} from {low} to {high}"
+
+    def reader(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        inside = value is not None and (value > low if open_low else value >= low)
+        if not inside or (high is not None and not value <= high):
+            raise argparse.ArgumentTypeError(f"expected {expected}, received {text!r}")
+        return value
+
+    return reader
+
+
+@dataclass(frozen=True)
+class Option:
+    """How an option is read from the command line, and what it means."""
+
+    read: Reader
+    metavar: str
+    help: str
+
+
+OPTIONS = {
+    # crackdet.load_data
+    "image_size": Option(whole(32), "PX", "side of the square images that the model sees"),
+    "batch_size": Option(whole(1), "N", "images in one training step"),
+    "validation_fraction": Option(
+        real(0, 0.5, open_low=True), "F", "share for validation of a folder without splits"
+    ),
+    "test_fraction": Option(
+        real(0, 0.5, open_low=True), "F", "share for testing of a folder without splits"
+    ),
+    "seed": Option(whole(0), "N", "the same seed gives the same results"),
+    # crackdet.models.mobilenet_v2_classifier
+    "alpha": Option(real(0, open_low=True), "A", "width of MobileNetV2"),
+    "weights": Option(
+        optional(str), "W", "starting weights: imagenet, concrete, a .h5 or .keras file, or none"
+    ),
+    "dropout": Option(real(0, 0.99), "F", "share of features dropped before the head"),
+    "unfreeze_depth": Option(
+        whole(0, 18), "N", "MobileNetV2 units to train, from the top: 0 the head only, 18 all"
+    ),
+    # tuning.search
+    "tuner": Option(
+        one_of("bayesian", "hyperband", "random", "grid"),
+        "NAME",
+        "KerasTuner's tuner: bayesian, hyperband, random or grid",
+    ),
+    "max_trials": Option(whole(1), "N", "trials of the search"),
+    "objective": Option(str, "NAME", "what the search minimises or maximises"),
+    "search_images": Option(
+        optional(whole(1)), "N", "train images of the search, class by class; none for all"
+    ),
+    "search_epochs": Option(whole(1), "N", "epochs of one trial"),
+    "search_views": Option(whole(1), "N", "views of each image in the search; see --views"),
+    # crackdet.training.fit
+    "epochs": Option(whole(1), "N", "most epochs of the final fit"),
+    "head_epochs": Option(
+        optional(whole(0)), "N", "epochs of the head alone, before unfreezing; none for a third"
+    ),
+    "learning_rate": Option(real(0, open_low=True), "R", "learning rate of the head"),
+    "fine_tune_factor": Option(
+        real(0, 1, open_low=True), "F", "learning rate of the unfrozen units over the head's"
+    ),
+    "schedule": Option(one_of("cosine", "plateau"), "NAME", "learning rate: cosine or plateau"),
+    "patience": Option(
+        optional(whole(0)), "N", "epochs without a better val_loss before training stops"
+    ),
+    "class_weight": Option(
+        optional(one_of("balanced")), "NAME", "balanced gives both classes equal weight; or none"
+    ),
+    "views": Option(
+        optional(whole(1)),
+        "N",
+        "views of each image, one as it is and the rest augmented, whose frozen features are "
+        "computed once; none augments anew in every epoch, which is slower",
+    ),
+    # crackdet.evaluation.evaluate_run
+    "miss_cost": Option(
+        real(0, open_low=True),
+        "C",
+        "what a missed crack costs, in false alarms: sets the threshold",
+    ),
+    "bootstrap": Option(whole(1), "N", "resamples behind the 95%% intervals"),
+}
+
+LOADING = ("image_size", "batch_size", "validation_fraction", "test_fraction", "seed")
+BACKBONE = ("alpha", "weights")
+SEARCH = (
+    "tuner",
+    "max_trials",
+    "objective",
+    "search_images",
+    "search_epochs",
+    "search_views",
+)
+HYPERPARAMETERS = ("dropout", "learning_rate", "unfreeze_depth")
+TRAINING = (
+    "epochs",
+    "head_epochs",
+    "fine_tune_factor",
+    "schedule",
+    "patience",
+    "class_weight",
+    "views",
+)
+EVALUATION = ("miss_cost", "bootstrap")
+
+
+def flag(name: str) -> str:
+    """The option's spelling on the command line, say `--image-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def add(parser: argparse.ArgumentParser, *names: str, title: str) -> None:
+    """Adds options to a command under a title of its help."""
+    group = parser.add_argument_group(title)
+    for name in names:
+        option = OPTIONS[name]
+        group.add_argument(
+            flag(name),
+            type=option.read,
+            metavar=option.metavar,
+            default=argparse.SUPPRESS,
+            help=f"{option.help} ({_default_help(name)})",
+        )
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Adds --data and the places that a TFDS data set is read from."""
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data",
+        required=True,
+        metavar="SOURCE",
+        help="concrete_cracks, concrete_cracks/random, demo, or a folder with one folder a class",
+    )
+    add_places(parser)
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Adds the folders of a TFDS data set. They do not change what it holds."""
+    group = parser.add_argument_group("places")
+    group.add_argument(
+        "--data-dir", metavar="DIR", help="where built data sets stand (default: TFDS's own)"
+    )
+    group.add_argument(
+        "--manual-dir",
+        metavar="DIR",
+        help="folder that holds the data set's .rar, .zip or Positive and Negative folders",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Adds --out, the run's folder, and --cache-dir."""
+    parser.add_argument("--out", required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="keeps frozen features here, for other runs too (default: in --out, removed at the "
+        "end)",
+    )
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Adds --threshold, which overrides the model's own."""
+    parser.add_argument(
+        "--threshold",
+        type=real(0, 1),
+        metavar="T",
+        help="probability from which an image counts as cracked (default: the model's own)",
+    )
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Adds what every command takes."""
+    parser.add_argument(
+        "--verbose", type=whole(0, 1), default=1, metavar="0|1", help="0 shows no progress"
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="shows where in the code an error arose"
+    )
+
+
+def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the value of every option of some groups.
+
+    Args:
+        given: What the command line named; other options are absent.
+        data: The data set, whose defaults count.
+        *groups: Groups of option names.
+
+    Returns:
+        Option name to value, in the groups' order.
+    """
+    names = [name for group in groups for name in group]
+    return {name: given.get(name, default(name, data)) for name in names}
+
+
+def _default_help(name: str) -> str:
+    others = [f"{data}: {_word(own[name])}" for data, own in DATA_DEFAULTS.items() if name in own]
+    return "; ".join([f"default {_word(DEFAULTS[name])}", *others])
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value)

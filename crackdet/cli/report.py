@@ -1,0 +1,37 @@
+"""`crackdet report`: the report of a run, made again from the run's files."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from crackdet.cli import folder as run_folder
+from crackdet.cli import options as cli
+from crackdet.errors import CrackdetError
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command to the command line."""
+    parser = subparsers.add_parser(
+        "report",
+        help="make a run's pictures and page again",
+        description="Makes report.html and pictures/ again from the files of a run; no model is "
+        "loaded and nothing is computed twice.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    cli.add_common(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(arguments: Namespace) -> None:
+    """Writes the report."""
+    folder = Path(arguments.run)
+    if not (folder / run_folder.METRICS).exists():
+        raise CrackdetError(
+            f"{folder} holds no finished run ({run_folder.METRICS} is missing): give the folder "
+            "of a `crackdet run` that has ended, or give that command again."
+        )
+    from crackdet.report import write_report
+
+    print(f"Report: {write_report(folder)}")
+    print(f"Next: crackdet predict photo.jpg --model {folder}")

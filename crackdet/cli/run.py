@@ -1,0 +1,47 @@
+"""`crackdet run`: data, search, final fit, evaluation, report; skips every stage that stands."""
+
+from argparse import Namespace
+from typing import Any
+
+from crackdet.cli import folder as run_folder
+from crackdet.cli import options as cli
+from crackdet.cli import stages
+
+GROUPS = (cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.TRAINING, cli.EVALUATION)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command to the command line."""
+    parser = subparsers.add_parser(
+        "run",
+        help="the whole job: data, search, final fit, evaluation, report",
+        description="Searches hyperparameters, fits the classifier with the best of them, "
+        "calibrates and measures it, and writes a report. The same command goes on with a run "
+        "that was stopped.",
+        allow_abbrev=False,
+    )
+    cli.add_source(parser)
+    cli.add_out(parser)
+    cli.add(parser, *cli.LOADING, title="loading")
+    cli.add(parser, *cli.BACKBONE, title="model")
+    cli.add(parser, *cli.SEARCH, title="search")
+    cli.add(parser, *cli.TRAINING, title="final fit")
+    cli.add(parser, *cli.EVALUATION, title="evaluation")
+    cli.add_common(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(arguments: Namespace) -> None:
+    """Runs the stages that the run's folder lacks."""
+    options = cli.resolve(vars(arguments), arguments.data, *GROUPS)
+    folder = run_folder.open_folder(arguments.out, {"data": arguments.data, **options})
+    if not (folder / run_folder.METRICS).exists():
+        data = stages.load_stage(arguments, options, folder)
+        cache = stages.open_cache(arguments, folder)
+        if not (folder / run_folder.BEST).exists():
+            stages.search_stage(arguments, options, folder, data, cache)
+        if not (folder / run_folder.FITTED_MODEL).exists():
+            best = stages.hyperparameters_of(folder)
+            stages.fit_stage(arguments, options, best, folder, data, cache)
+        stages.evaluate_stage(options, folder, data, cache)
+    stages.finish(folder)

@@ -1,0 +1,40 @@
+"""`crackdet search`: hyperparameters for a data set, without the final fit."""
+
+from argparse import Namespace
+from typing import Any
+
+from crackdet.cli import folder as run_folder
+from crackdet.cli import options as cli
+from crackdet.cli import stages
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command to the command line."""
+    parser = subparsers.add_parser(
+        "search",
+        help="search dropout, learning rate and unfreeze depth",
+        description="Searches hyperparameters with KerasTuner. `crackdet run` with the same "
+        "--out goes on from there.",
+        allow_abbrev=False,
+    )
+    cli.add_source(parser)
+    cli.add_out(parser)
+    cli.add(parser, *cli.LOADING, title="loading")
+    cli.add(parser, *cli.BACKBONE, title="model")
+    cli.add(parser, *cli.SEARCH, title="search")
+    cli.add_common(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(arguments: Namespace) -> None:
+    """Searches, unless the folder holds the finished search."""
+    options = cli.resolve(vars(arguments), arguments.data, cli.LOADING, cli.BACKBONE, cli.SEARCH)
+    folder = run_folder.open_folder(arguments.out, {"data": arguments.data, **options})
+    if not (folder / run_folder.BEST).exists():
+        data = stages.load_stage(arguments, options, folder)
+        cache = stages.open_cache(arguments, folder)
+        stages.search_stage(arguments, options, folder, data, cache)
+    best = stages.hyperparameters_of(folder)
+    stages.say("Best: " + ", ".join(f"{name} {value}" for name, value in best.items()))
+    stages.say(f"Trials: {folder / 'search' / 'trials.csv'}")
+    stages.say(f"Next: crackdet train --data {arguments.data} --out DIR --from {folder}")

@@ -1,0 +1,211 @@
+"""The stages of a run, which `crackdet run`, `search` and `train` put together.
+
+Each takes the options of the command line and leaves its results in the run's folder.
+"""
+
+import shutil
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crackdet.cli import folder as run_folder
+from crackdet.cli.keras_import import import_keras
+from crackdet.cli.progress import shown_progress
+from crackdet.files import atomic_write, read_json
+
+if TYPE_CHECKING:
+    import keras
+
+    from crackdet.data import CrackData
+    from crackdet.training import FeatureCache
+
+Options = Mapping[str, Any]
+CACHE = "cache"
+
+
+def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackData":
+    """Loads the data and begins the run's record, or checks that the images are still the same."""
+    import_keras()
+    from crackdet.data import load_data
+    from crackdet.training import write_config
+
+    say(f"Data: {arguments.data}")
+    with run_folder.timed(folder, "data"), shown_progress(arguments.verbose) as progress:
+        data = load_data(
+            arguments.data,
+            image_size=options["image_size"],
+            batch_size=options["batch_size"],
+            seed=options["seed"],
+            data_dir=arguments.data_dir,
+            manual_dir=arguments.manual_dir,
+            validation_fraction=options["validation_fraction"],
+            test_fraction=options["test_fraction"],
+            verbose=arguments.verbose,
+            progress=progress,
+        )
+    if run_folder.is_new(folder, data.fingerprint, options):
+        write_config(folder, {"data": arguments.data, **options}, data)
+    for name, counts in data.counts().items():
+        say(f"  {name}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
+    if data.notes:
+        say(f"  {data.notes}")
+    return data
+
+
+def search_stage(
+    arguments: Namespace, options: Options, folder: Path, data: "CrackData", cache: "FeatureCache"
+) -> None:
+    """Searches dropout, learning rate and unfreeze depth; goes on with a search that stopped."""
+    import tuning
+
+    say(f"Search: {options['max_trials']} trials of {options['search_epochs']} epochs")
+    with run_folder.timed(folder, "search"):
+        tuning.search(
+            data,
+            tuner=options["tuner"],
+            max_trials=options["max_trials"],
+            directory=folder / "search",
+            objective=options["objective"],
+            epochs=options["search_epochs"],
+            search_images=options["search_images"],
+            views=options["search_views"],
+            cache=cache,
+            seed=options["seed"],
+            alpha=options["alpha"],
+            weights=options["weights"],
+            verbose=arguments.verbose,
+        )
+
+
+def fit_stage(
+    arguments: Namespace,
+    options: Options,
+    hyperparameters: Mapping[str, Any],
+    folder: Path,
+    data: "CrackData",
+    cache: "FeatureCache",
+) -> None:
+    """Trains the final classifier on train; validation says when to stop."""
+    from crackdet.training import fit
+
+    chosen = {
+        name: hyperparameters[name] for name in ("dropout", "learning_rate", "unfreeze_depth")
+    }
+    say("Final fit: " + ", ".join(f"{name} {value:.4g}" for name, value in chosen.items()))
+    with run_folder.timed(folder, "fit"):
+        model = new_model(options, chosen["dropout"], chosen["unfreeze_depth"])
+        fit(
+            model,
+            data,
+            epochs=options["epochs"],
+            learning_rate=chosen["learning_rate"],
+            head_epochs=options["head_epochs"],
+            fine_tune_factor=options["fine_tune_factor"],
+            schedule=options["schedule"],
+            patience=options["patience"],
+            class_weight=options["class_weight"],
+            views=options["views"],
+            cache=cache if options["views"] else None,
+            run_dir=folder,
+            seed=options["seed"],
+            verbose=arguments.verbose,
+        )
+        with atomic_write(folder / run_folder.FITTED_MODEL) as temporary:
+            model.save(temporary)
+
+
+def evaluate_stage(
+    options: Options, folder: Path, data: "CrackData", cache: "FeatureCache"
+) -> None:
+    """Calibrates and chooses the threshold on validation, then reads test, once."""
+    import keras
+
+    from crackdet.evaluation import evaluate_run
+
+    say("Evaluation: calibration and threshold on validation, then the test split")
+    with run_folder.timed(folder, "evaluation"):
+        fitted = keras.saving.load_model(folder / run_folder.FITTED_MODEL)
+        before = new_model(options, dropout=0.0, unfreeze_depth=0)
+        metrics = evaluate_run(
+            fitted,
+            before,
+            data,
+            folder,
+            cache=cache,
+            seed=options["seed"],
+            miss_cost=options["miss_cost"],
+            bootstrap=options["bootstrap"],
+            seconds=run_folder.seconds(folder),
+        )
+    for title, row in test_rows(metrics):
+        say(f"  {title}: {metrics_line(row)}")
+
+
+def finish(folder: Path) -> None:
+    """Writes the report unless it stands, deletes the run's own cache, says where things are."""
+    report = folder / run_folder.REPORT
+    if not report.exists():
+        from crackdet.report import write_report
+
+        say("Report: pictures and page")
+        with run_folder.timed(folder, "report"):
+            write_report(folder)
+    (folder / run_folder.FITTED_MODEL).unlink(missing_ok=True)
+    # A finished run does not need its gigabytes of features.
+    shutil.rmtree(folder / CACHE, ignore_errors=True)
+    say(f"Seconds: {', '.join(f'{k} {v:.0f}' for k, v in run_folder.seconds(folder).items())}")
+    say(f"Report: {report}")
+    say(f"Next: crackdet predict photo.jpg --model {folder}")
+
+
+def new_model(options: Options, dropout: float, unfreeze_depth: int) -> "keras.Model":
+    """Returns the untrained classifier that the options describe."""
+    from crackdet.layers import augmentation
+    from crackdet.models import mobilenet_v2_classifier
+
+    size = options["image_size"]
+    return mobilenet_v2_classifier(
+        (size, size),
+        unfreeze_depth=unfreeze_depth,
+        dropout=dropout,
+        alpha=options["alpha"],
+        weights=options["weights"],
+        augmentation=augmentation(seed=options["seed"]),
+        seed=options["seed"],
+    )
+
+
+def open_cache(arguments: Namespace, folder: Path) -> "FeatureCache":
+    """Returns the cache of frozen features: --cache-dir, or inside the run's folder."""
+    from crackdet.training import FeatureCache
+
+    return FeatureCache(arguments.cache_dir or folder / CACHE, verbose=arguments.verbose)
+
+
+def hyperparameters_of(folder: Path) -> dict[str, Any]:
+    """Returns the best hyperparameters that the folder's search found."""
+    return dict(read_json(folder / run_folder.BEST))
+
+
+def test_rows(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Returns the rows that a person compares first, each with its title."""
+    return [
+        ("test before training", metrics["before"]["test"]),
+        ("test after training", metrics["after"]["test"]),
+        ("test, one threshold on contrast", metrics["baseline"]["test"]),
+    ]
+
+
+def metrics_line(row: Mapping[str, Any]) -> str:
+    """Returns the figures of one row in words, with the interval of each."""
+    parts = []
+    for name in ("accuracy", "recall", "precision", "auroc"):
+        low, high = row["intervals"][name]
+        parts.append(f"{name} {row[name]:.4f} [{low:.4f}, {high:.4f}]")
+    return ", ".join(parts)
+
+
+def say(line: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(line, flush=True)
