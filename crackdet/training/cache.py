@@ -5,10 +5,8 @@ network's output there is a constant of the image: whole(x) = suffix(prefix(x)).
 disk as float16 and training runs on it.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +17,16 @@ from crackdet.data.images import PREPROCESSING_VERSION
 from crackdet.data.splits import ImageSplit
 from crackdet.files import read_json
 from crackdet.models import split_at, unfreeze_depth
-from crackdet.training.engines import ENGINES, Engine, jit_compile, make_engine, prefetch
+from crackdet.training.digests import config_digest, network_digest, text_digest
+from crackdet.training.engines import ENGINES, Engine, jit_compile, make_engine
 from crackdet.training.features import CachedFeatures, FeatureBatches
-from crackdet.training.progress import progress_bar
-from crackdet.training.seeds import reseed
+from crackdet.training.passes import fill, image_batches, table_batches
 from crackdet.training.tables import FeatureTable
-
-# Images that one call of the augmentation sees. Their places are fixed by the data set, so an
-# image's augmented views do not depend on which others are asked for.
-CHUNK = 32
 
 # A pass over fewer images is over before OpenVINO has converted the model (about 6 seconds).
 WORTH_CONVERTING = 500
 
 PREPROCESSING_LAYER = "preprocessing"
-
-# Names are numbered anew in each process, and stand in the connections between layers too.
-IDLE_KEYS = {"name", "seed", "trainable", "build_config", "batch_shape", "shared_object_id"} | {
-    "inbound_nodes",
-    "input_layers",
-    "output_layers",
-}
 
 
 class FeatureCache:
@@ -116,24 +103,28 @@ class FeatureCache:
             "image_size": list(split.image_size),
             "preprocessing": PREPROCESSING_VERSION,
             "view": view,
-            "augmentation": [_config_digest([layer]), seed] if layer is not None else None,
+            "augmentation": [config_digest([layer]), seed] if layer is not None else None,
         }
         table = self._table(split, prefix, depth, names)
-        missing, first_use = np.unique(split.rows, return_index=True)
-        undone = ~table.done()[missing]
-        missing, first_use = missing[undone], first_use[undone]
-        if len(missing):
-            origin = self._nearest(model, split, depth, names, missing)
-            if origin is not None:
-                deeper_table, deeper_prefix = origin
-                network = _between(model, deeper_prefix, prefix)
-                batches = _table_batches(deeper_table, missing)
-                key = f"{deeper_table.folder.name} {table.folder.name}"
+        rows, indices = np.unique(split.rows, return_index=True)
+        undone = ~table.done()[rows]
+        if undone.any():
+            rows, indices = rows[undone], indices[undone]
+            nearest = self._nearest(model, split, depth, names, rows)
+            if nearest is None:
+                network, batches = prefix, image_batches(split, indices, layer, (seed, view))
             else:
-                network = prefix
-                batches = _image_batches(split, missing, first_use, layer, (seed, view))
-                key = table.folder.name
-            self._fill(table, network, key, batches, len(missing), depth)
+                deeper_table, deeper_prefix = nearest
+                network = _between(model, deeper_prefix, prefix)
+                batches = table_batches(deeper_table, rows)
+            fill(
+                table,
+                batches,
+                len(rows),
+                lambda sample: self._engine(network, sample, len(rows)),
+                text=f"features at depth {depth}, view {view}",
+                visible=bool(self.verbose),
+            )
         return CachedFeatures(table.values(), split.rows)
 
     def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
@@ -160,12 +151,12 @@ class FeatureCache:
         meta = {
             **names,
             "depth": depth,
-            "prefix": prefix_digest(prefix),
-            "universe": _digest("\n".join(split.universe).encode()),
+            "prefix": network_digest(prefix),
+            "universe": text_digest("\n".join(split.universe)),
             "rows": len(split.universe),
             "row_shape": list(prefix.outputs[0].shape[1:]),
         }
-        key = _digest(json.dumps(meta, sort_keys=True).encode())
+        key = text_digest(json.dumps(meta, sort_keys=True))
         return FeatureTable.open(self.directory / meta["universe"] / key, meta)
 
     def _nearest(
@@ -177,7 +168,7 @@ class FeatureCache:
         rows: np.ndarray,
     ) -> tuple[FeatureTable, keras.Model] | None:
         """Finds the boundary closest above `depth` that holds all of `rows`, and its prefix."""
-        universe = _digest("\n".join(split.universe).encode())
+        universe = text_digest("\n".join(split.universe))
         depths = set()
         for path in (self.directory / universe).glob("*/table.json"):
             meta = read_json(path)
@@ -190,69 +181,14 @@ class FeatureCache:
                 return table, prefix
         return None
 
-    def _fill(
-        self,
-        table: FeatureTable,
-        network: keras.Model,
-        key: str,
-        batches: Iterator[tuple[np.ndarray, np.ndarray]],
-        total: int,
-        depth: int,
-    ) -> None:
-        rows: list[np.ndarray] = []
-
-        def inputs() -> Iterator[np.ndarray]:
-            for chunk_rows, values in prefetch(batches):
-                rows.append(chunk_rows)
-                yield values
-
-        text = f"features at depth {depth}, view {table.meta['view']}"
-        with progress_bar(text, total, visible=bool(self.verbose)) as advance:
-            stream = inputs()
-            first = next(stream)
-            engine = self._engine(key, network, first, total)
-            for done, values in enumerate(engine.run(_chain(first, stream))):
-                table.write(rows[done], values)
-                advance(len(values))
-
-    def _engine(self, key: str, network: keras.Model, sample: np.ndarray, total: int) -> Engine:
+    def _engine(self, network: keras.Model, sample: np.ndarray, total: int) -> Engine:
+        name = self.engine
+        key = network_digest(network) + str(network.inputs[0].shape)
+        if name == "auto" and total < WORTH_CONVERTING and key not in self._engines:
+            return make_engine("keras", network, sample)
         if key not in self._engines:
-            small = self.engine == "auto" and total < WORTH_CONVERTING
-            if small:
-                return make_engine("keras", network, sample)
-            self._engines[key] = make_engine(self.engine, network, sample)
+            self._engines[key] = make_engine(name, network, sample)
         return self._engines[key]
-
-
-def prefix_digest(prefix: keras.Model) -> str:
-    """Returns a digest of the weights and configuration of a network's layers."""
-    layers = [layer for layer in prefix.layers if not isinstance(layer, keras.layers.InputLayer)]
-    digest = hashlib.sha256(_config_digest(layers).encode())
-    for layer in layers:
-        for weight in layer.get_weights():
-            digest.update(str((weight.dtype, weight.shape)).encode())
-            digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()[:32]
-
-
-def _config_digest(layers: Iterable[keras.Layer]) -> str:
-    configs = [[type(layer).__name__, _meaning(layer.get_config())] for layer in layers]
-    return _digest(json.dumps(configs, sort_keys=True, default=str).encode())
-
-
-def _meaning(config: Any) -> Any:
-    """Leaves out of a configuration what changes no output: names, seeds, what is trainable."""
-    if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy":
-            return config  # its name is its meaning
-        return {key: _meaning(value) for key, value in config.items() if key not in IDLE_KEYS}
-    if isinstance(config, list | tuple):
-        return [_meaning(value) for value in config]
-    return config
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:24]
 
 
 def _augmentation(model: keras.Model, given: keras.Layer | None) -> keras.Layer:
@@ -269,39 +205,3 @@ def _between(model: keras.Model, deeper: keras.Model, prefix: keras.Model) -> ke
     """Returns the part of the model from the boundary of one prefix to that of another."""
     start, end = (model.get_layer(part.layers[-1].name).output for part in (deeper, prefix))
     return keras.Model(start, end)
-
-
-def _table_batches(
-    table: FeatureTable, rows: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    values = table.values()
-    for first in range(0, len(rows), CHUNK):
-        chosen = rows[first : first + CHUNK]
-        yield chosen, values[chosen].astype(np.float32)
-
-
-def _image_batches(
-    split: ImageSplit,
-    rows: np.ndarray,
-    indices: np.ndarray,
-    augmentation: keras.Layer | None,
-    seed: tuple[int, int],
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields rows of the universe and their images, chunk by chunk of the universe."""
-    chunks = rows // CHUNK
-    for chunk in np.unique(chunks):
-        members = chunks == chunk
-        chosen, images = rows[members], split.images(indices[members]).astype(np.float32)
-        if augmentation is not None:
-            places = chosen % CHUNK
-            full = np.zeros((CHUNK, *images.shape[1:]), np.float32)
-            full[places] = images
-            reseed(augmentation, *seed, int(chunk))
-            augmented = augmentation(full, training=True)
-            images = keras.ops.convert_to_numpy(augmented)[places].astype(np.float32)
-        yield chosen, images
-
-
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
