@@ -1,7 +1,7 @@
 """Presets: trained classifiers shipped as data, one folder each.
 
-`config.json` holds the arguments of `mobilenet_v2_classifier`, `model.weights.h5` the weights in
-float16, and `card.json` the model card: what it was trained on, how well it does, its threshold.
+`config.json` holds the arguments of `mobilenet_v2_classifier`, `model.weights.h5` the weights, and
+`card.json` the model card: what it was trained on, how well it does, its threshold.
 """
 
 import shutil
@@ -20,6 +20,12 @@ PRESETS_FOLDER = Path(__file__).parent / "presets"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
+
+# The kernels of the pointwise convolutions hold nineteen in twenty weights and bear rounding well.
+# Rounding the others too (depthwise kernels, BatchNormalization, head) would save 0.3 MB and move
+# a trained classifier's logits seven times as far.
+_LARGE = 12_000
+_COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
 
 
 def preset_names() -> list[str]:
@@ -74,10 +80,10 @@ def preset_card(name: str) -> dict[str, Any]:
 def save_preset(
     model: keras.Model, directory: str | Path, card: dict[str, Any], *, alpha: float = 1.0
 ) -> Path:
-    """Saves a classifier as a preset, its weights in float16: half the size of float32.
+    """Saves a classifier as a preset: 4.7 MB at `alpha` 1.0.
 
-    Rounding to 11 bits moves the probabilities by less than 2e-3; in memory the weights are
-    float32 again. Augmentation is not kept: it is no part of a trained classifier.
+    Large kernels are stored in float16, which moves probabilities by less than 2e-3; in memory
+    they are float32 again. Augmentation is not kept: it is no part of a trained classifier.
 
     Args:
         model: A model of `mobilenet_v2_classifier`.
@@ -111,7 +117,7 @@ def save_preset(
         write_json(folder / CONFIG_FILE, config)
         write_json(folder / CARD_FILE, card)
         inference_graph(model).save_weights(folder / WEIGHTS_FILE)
-        _halve(folder / WEIGHTS_FILE)
+        _shrink(folder / WEIGHTS_FILE)
         # A folder cannot be renamed onto another one that holds files.
         shutil.rmtree(directory, ignore_errors=True)
     return directory
@@ -128,22 +134,31 @@ def _check_alpha(model: keras.Model, alpha: float) -> None:
         )
 
 
-def _halve(path: Path) -> None:
-    """Rewrites a file of Keras weights in float16; Keras reads it as any other."""
-    with atomic_write(path) as halved, h5py.File(path) as source, h5py.File(halved, "w") as target:
+def _shrink(path: Path) -> None:
+    """Rewrites a file of Keras weights with its large kernels in float16; Keras reads it as any."""
+    # The newest layout of HDF5 spends the least on the headers of hundreds of small arrays.
+    with (
+        atomic_write(path) as shrunk,
+        h5py.File(path) as source,
+        h5py.File(shrunk, "w", libver="latest") as target,
+    ):
         target.attrs.update(source.attrs)
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Group):
                 copied = target.require_group(name)
             else:
-                copied = target.create_dataset(name, data=_float16(item[()], name))
+                copied = target.create_dataset(
+                    name, data=_stored(item[()], name), **_COMPRESSION if item.size > 1 else {}
+                )
             copied.attrs.update(item.attrs)
 
         source.visititems(copy)
 
 
-def _float16(array: np.ndarray, name: str) -> np.ndarray:
+def _stored(array: np.ndarray, name: str) -> np.ndarray:
+    if array.size < _LARGE:
+        return array
     with np.errstate(over="ignore"):
         halved = array.astype("float16")
     if not np.isfinite(halved).all():

@@ -72,7 +72,7 @@ def read_model(path: Path) -> keras.Model:
     _check_exists(path)
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise CrackdetError(f"{path} is not a Keras model: expected a whole .keras file.")
-    with _one_sentence(f"{path} could not be read as a Keras model"):
+    with _one_sentence(f"{path} could not be read: it is damaged or holds unknown layers"):
         return keras.models.load_model(path, safe_mode=True)
 
 
@@ -114,9 +114,8 @@ def _check_exists(path: Path) -> None:
 
 @contextlib.contextmanager
 def _one_sentence(problem: str) -> Iterator[None]:
-    """Turns what Keras raises about a file, of many types and lines, into one sentence."""
+    """Turns what Keras raises about a file, of many types and many lines, into one sentence."""
     try:
         yield
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise CrackdetError(f"{problem} ({reason.rstrip('.')}).") from error
+        raise CrackdetError(f"{problem}.") from error
