@@ -1,0 +1,110 @@
+"""Building the data set from the library's side: one call, one sentence when it fails."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import tensorflow_datasets as tfds
+
+from tfds_builder.concrete_cracks import formats, sources
+from tfds_builder.concrete_cracks.concrete_cracks_dataset_builder import Builder
+from tfds_builder.concrete_cracks.errors import DataSourceError
+
+
+def prepare(
+    config: str = "grouped",
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    manual_dir: str | os.PathLike[str] | None = None,
+    file_format: Literal["array_record", "tfrecord"] = "array_record",
+) -> tfds.core.DatasetBuilder:
+    """Builds the data set if it is not built yet, and returns its builder.
+
+    Several processes may call this at once: one builds, the others wait for it. What an
+    interrupted build has left behind is removed.
+
+    Args:
+        config: "grouped", "random" or "demo".
+        data_dir: Where data sets are kept. Defaults to TFDS's own folder, which is `TFDS_DATA_DIR`
+            or `~/tensorflow_datasets`.
+        manual_dir: A folder with the official archive, a zip of its two class folders, or these
+            folders. Defaults to `downloads/manual` in `data_dir`; where nothing is there, the
+            archive is downloaded.
+        file_format: "array_record", read by `as_data_source` without TensorFlow, or "tfrecord",
+            read by `as_dataset`. Reading in the other way later adds the other format.
+
+    Returns:
+        The builder: `.info`, `.as_data_source(split)` and `.as_dataset(split)` are ready to use.
+
+    Raises:
+        DataSourceError: If the config is unknown, or the images cannot be had, are not the official
+            ones, or do not fit on the disk.
+
+    Example:
+
+    >>> builder = prepare("demo")
+    >>> len(builder.as_data_source("train"))
+    960
+    """
+    if config not in Builder.builder_configs:
+        known = ", ".join(Builder.builder_configs)
+        raise DataSourceError(f"There is no config {config!r} of concrete_cracks: use {known}.")
+    if manual_dir is not None:
+        manual_dir = _checked_manual_dir(Path(manual_dir).expanduser(), config)
+    data_dir = Path(data_dir).expanduser() if data_dir is not None else None
+    builder = Builder(config=config, data_dir=data_dir, file_format=file_format)
+    if not builder.is_prepared():
+        versions = Path(builder.data_dir).parent
+        with _only_one(versions):
+            _remove_leftovers(versions)
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    manual_dir=manual_dir, try_download_gcs=False
+                )
+            )
+        # Read back from disk: while we waited another process may have built it.
+        builder = Builder(config=config, data_dir=data_dir)
+    formats.add_missing(builder, tfds.core.FileFormat.from_value(file_format))
+    return builder
+
+
+def _checked_manual_dir(folder: Path, config: str) -> Path:
+    """Refuses a folder in which the images were said to be and are not."""
+    if not folder.is_dir():
+        what = (
+            "is a file, not a folder: give the folder it stands in"
+            if folder.exists()
+            else ("does not exist: make it and put the images there")
+        )
+        raise DataSourceError(f"manual_dir {folder} {what}.")
+    if config != "demo" and sources.find_source(folder) is None:
+        raise DataSourceError(
+            f"{folder} holds neither the folders Negative/ and Positive/ nor an archive of them: "
+            f"get {sources.ARCHIVE_NAME!r} from {sources.HOMEPAGE} and put it there."
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def _only_one(versions: Path) -> Iterator[None]:
+    """Waits until no other process builds this config. The lock ends with its process."""
+    try:
+        versions.mkdir(parents=True, exist_ok=True)
+        lock = open(versions.parent / f".{versions.name}.lock", "w")  # noqa: SIM115
+    except OSError as error:
+        raise DataSourceError(
+            f"{versions} cannot be written ({error.strerror}): choose another data_dir."
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_leftovers(versions: Path) -> None:
+    """Removes the temporary folders of builds that were killed."""
+    for folder in versions.glob("incomplete.*"):
+        shutil.rmtree(folder)
