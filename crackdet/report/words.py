@@ -1,0 +1,123 @@
+"""Figures in words that an engineer reads without a glossary."""
+
+from typing import Any
+
+Row = dict[str, Any]
+
+MISSING = "\N{EN DASH}"
+
+# Name of each metric, how it is written, and what it says.
+METRIC_WORDS = {
+    "accuracy": ("Accuracy", "percent", "share of images called right"),
+    "recall": ("Recall", "percent", "share of cracked images found"),
+    "precision": ("Precision", "percent", "share of alarms that are cracks"),
+    "f1": ("F1", "percent", "harmonic mean of precision and recall"),
+    "false_alarm_rate": (
+        "False-alarm rate",
+        "percent",
+        "share of sound images that raise an alarm",
+    ),
+    "auroc": ("AUROC", "number", "chance that a cracked image scores above a sound one"),
+    "average_precision": ("Average precision", "number", "area under precision over recall"),
+    "recall_at_far_1pct": (
+        "Recall at 1 % false alarms",
+        "percent",
+        "with the threshold set on the same images",
+    ),
+    "recall_at_far_0_1pct": (
+        "Recall at 0.1 % false alarms",
+        "percent",
+        "with the threshold set on the same images",
+    ),
+    "brier": ("Brier score", "number", "mean squared error of the score; 0 is perfect"),
+    "ece": ("Calibration error", "number", "mean gap between score and frequency; 0 is perfect"),
+    "log_loss": ("Log loss", "number", "natural logarithm; 0 is perfect"),
+}
+
+
+def percent(value: float | None) -> str:
+    """Returns a share as percent, `98.25 %`."""
+    return MISSING if value is None else f"{100 * value:.2f} %"
+
+
+def number(value: float | None) -> str:
+    """Returns a number with four decimals."""
+    return MISSING if value is None else f"{value:.4f}"
+
+
+def written(name: str, value: float | None) -> str:
+    """Returns the value of a metric as the report writes it."""
+    return percent(value) if METRIC_WORDS[name][1] == "percent" else number(value)
+
+
+def interval(name: str, row: Row) -> str:
+    """Returns the interval of a metric, `97.10 to 99.00`, empty where there is none."""
+    bounds = row["intervals"].get(name)
+    if bounds is None:
+        return ""
+    low, high = (written(name, bound).removesuffix(" %") for bound in bounds)
+    return f"{low} to {high}"
+
+
+def of_hundred(share: float) -> str:
+    """Returns how many of 100, with about two significant digits: `12`, `3.4`, `0.25`."""
+    count = 100 * share
+    if count == 0 or count >= 9.95:
+        return f"{count:.0f}"
+    return f"{count:.1f}" if count >= 0.995 else f"{count:.2g}"
+
+
+def headline(row: Row) -> str:
+    """Returns what the classifier does on the test split, in plain words."""
+    return " ".join(
+        [
+            _errors(
+                "Of 100 cracked patches it misses",
+                1 - row["recall"] if row["recall"] is not None else None,
+                _complement(row["intervals"]["recall"]),
+                row["positive_groups"],
+                "cracked",
+            ),
+            _errors(
+                "Of 100 sound patches",
+                row["false_alarm_rate"],
+                row["intervals"]["false_alarm_rate"],
+                row["negative_groups"],
+                "sound",
+                ending=" raise a false alarm",
+            ),
+        ]
+    )
+
+
+def _complement(bounds: list[float] | None) -> list[float] | None:
+    return None if bounds is None else [1 - bounds[1], 1 - bounds[0]]
+
+
+def _errors(
+    beginning: str,
+    share: float | None,
+    bounds: list[float] | None,
+    groups: int,
+    kind: str,
+    ending: str = "",
+) -> str:
+    if share is None:
+        return f"The test split holds no {kind} patches."
+    sentence = f"{beginning} {of_hundred(share)}{ending}"
+    if share == 0:
+        # Resampling cannot show an error that never happened. None among n independent groups
+        # leaves up to 3/n likely (Hanley & Lippman-Hand, JAMA 1983).
+        likely = of_hundred(min(1.0, 3 / groups))
+        return (
+            f"{sentence} (none seen in {groups:,} independent groups, "
+            f"which leaves up to {likely} likely)."
+        )
+    if bounds is None:
+        return f"{sentence}."
+    return f"{sentence} (95 % interval {of_hundred(bounds[0])} to {of_hundred(bounds[1])})."
+
+
+def plural(count: int, noun: str) -> str:
+    """Returns a count with its noun: `1 image`, `2,000 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
