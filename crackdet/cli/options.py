@@ -5,6 +5,7 @@ command's parser; `resolve` returns what was given, with the data set's defaults
 """
 
 import argparse
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +56,9 @@ def _number(
             value = kind(text)
         except ValueError:
             value = None
-        inside = value is not None and (value > low if open_low else value >= low)
-        if not inside or (high is not None and not value <= high):
+        finite = value is not None and math.isfinite(value)
+        inside = finite and (value > low if open_low else value >= low)
+        if not inside or (high is not None and value > high):
             raise argparse.ArgumentTypeError(f"expected {expected}, received {text!r}")
         return value
 

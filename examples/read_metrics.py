@@ -1,0 +1,47 @@
+"""Reads the files of a run: what it was, what it scored, and which images it got wrong.
+
+A run is a folder of plain files; no model is loaded and crackdet itself is not needed.
+
+    python examples/read_metrics.py runs/demo
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("--worst", type=int, default=5, help="how many mistakes to list")
+    options = parser.parse_args()
+
+    metrics = json.loads((options.run / "metrics.json").read_text("utf-8"))
+    data = metrics["data"]
+    print(f"{data['name']} ({data['fingerprint'][:12]}), threshold {metrics['threshold']:.4f}")
+    rows = {
+        "before training": metrics["before"]["test"],
+        "after training": metrics["after"]["test"],
+        "contrast alone": metrics["baseline"]["test"],
+    }
+    for title, row in rows.items():
+        figures = []
+        for name in ("accuracy", "recall", "precision", "auroc"):
+            low, high = row["intervals"][name]
+            figures.append(f"{name} {row[name]:.4f} [{low:.4f}, {high:.4f}]")
+        print(f"{title:>16}: {', '.join(figures)}")
+
+    with open(options.run / "predictions.csv", newline="", encoding="utf-8") as file:
+        test = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    wrong = [r for r in test if (float(r["score"]) >= metrics["threshold"]) != int(r["label"])]
+    wrong.sort(key=lambda r: -abs(float(r["score"]) - int(r["label"])))
+    print(f"{len(wrong)} of {len(test)} test images are wrong")
+    for row in wrong[: options.worst]:
+        print(f"  {row['key']}: {data['class_names'][int(row['label'])]}, score {row['score']}")
+    for stage, seconds in metrics["seconds"].items():
+        print(f"{stage:>16}: {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

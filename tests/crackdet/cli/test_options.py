@@ -1,0 +1,92 @@
+"""Options: how they are read, that they mirror Python arguments, and their defaults."""
+
+import argparse
+import inspect
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crackdet.cli import options
+from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS
+
+
+@given(st.integers(), st.integers(-50, 50))
+def test_whole_numbers_are_read_exactly_within_their_range(value: int, low: int) -> None:
+    read = options.whole(low, low + 10)
+    if low <= value <= low + 10:
+        assert read(str(value)) == value
+    else:
+        with pytest.raises(argparse.ArgumentTypeError, match=f"from {low} to {low + 10}"):
+            read(str(value))
+
+
+@given(st.floats())
+def test_numbers_are_read_exactly_within_their_range(value: float) -> None:
+    read = options.real(0, 1, open_low=True)
+    if 0 < value <= 1:
+        assert read(repr(value)) == value
+    else:
+        with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 1"):
+            read(repr(value))
+
+
+@pytest.mark.parametrize("text", ["", "one", "1.5", "0x10"])
+def test_words_are_not_whole_numbers(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"received {text!r}"):
+        options.whole(0)(text)
+
+
+def test_infinity_is_not_a_number_of_anything() -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        options.real(0)("inf")
+    assert math.isfinite(options.real(0)("1e300"))
+
+
+def test_none_is_a_word() -> None:
+    read = options.optional(options.whole(1))
+    assert read("none") is None
+    assert read("3") == 3
+
+
+def test_the_data_set_decides_what_was_not_given() -> None:
+    resolved = options.resolve({"epochs": 7, "other": 1}, "demo", options.TRAINING)
+    assert resolved["epochs"] == 7
+    assert resolved["views"] == DATA_DEFAULTS["demo"]["views"]
+    assert resolved["patience"] == DEFAULTS["patience"]
+    assert "other" not in resolved
+    assert options.resolve({}, "photos", options.TRAINING)["views"] == DEFAULTS["views"]
+
+
+def test_both_names_of_the_demo_have_its_defaults() -> None:
+    assert options.resolve({}, "concrete_cracks/demo", ("weights",)) == {"weights": "concrete"}
+
+
+def test_every_default_belongs_to_an_option_and_could_be_given() -> None:
+    assert set(DEFAULTS) == set(options.OPTIONS)
+    for table in (DEFAULTS, *DATA_DEFAULTS.values()):
+        for name, value in table.items():
+            text = "none" if value is None else str(value)
+            assert options.OPTIONS[name].read(text) == value
+
+
+def test_options_are_named_like_the_python_arguments_they_become() -> None:
+    import tuning
+    from crackdet.data import load_data
+    from crackdet.evaluation import evaluate_run
+    from crackdet.models import mobilenet_v2_classifier
+    from crackdet.training import fit
+
+    # `run` holds a search and a final fit, so the search's own epochs and views have a prefix.
+    search = tuple(
+        name.removeprefix("search_") if name != "search_images" else name for name in options.SEARCH
+    )
+    for function, names in (
+        (load_data, options.LOADING),
+        (mobilenet_v2_classifier, (*options.BACKBONE, "dropout", "unfreeze_depth")),
+        (tuning.search, search),
+        (fit, (*options.TRAINING, "learning_rate")),
+        (evaluate_run, options.EVALUATION),
+    ):
+        assert set(names) <= set(inspect.signature(function).parameters)

@@ -1,0 +1,153 @@
+"""`crackdet predict` and `crackdet evaluate` on a small classifier of fixed weights."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from crackdet.cli.predict import image_files
+from crackdet.data import read_image
+from crackdet.errors import CrackdetError
+from crackdet.files import write_json
+from crackdet.models import mobilenet_v2_classifier
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    mobilenet_v2_classifier((SIZE, SIZE), alpha=0.35, weights=None, seed=1).save(path)
+    return path
+
+
+def expected_probability(model: Path, image: Path) -> float:
+    batch = read_image(image, size=SIZE)[None]
+    return float(keras.saving.load_model(model).predict(batch, verbose=0)[0, 1])
+
+
+def test_predict_prints_what_the_model_says(
+    crackdet: Callable[..., Any], model: Path, folder: Path
+) -> None:
+    images = image_files([str(folder)])[:3]
+    outcome = crackdet("predict", *images, "--model", model, "--json")
+    assert outcome.code == 0
+    answer = json.loads(outcome.out)
+    assert answer["threshold"] == 0.5
+    assert "comes without one" in answer["threshold_from"]
+    assert [row["file"] for row in answer["images"]] == [str(image) for image in images]
+    for row, image in zip(answer["images"], images, strict=True):
+        assert row["probability"] == pytest.approx(expected_probability(model, image), abs=1e-5)
+        assert row["label"] == ("positive" if row["probability"] >= 0.5 else "negative")
+
+
+def test_a_folder_larger_than_a_batch_is_judged_in_order(
+    crackdet: Callable[..., Any], model: Path, folder: Path
+) -> None:
+    outcome = crackdet("predict", folder, "--model", model)
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("threshold 0.5000 (the default")
+    assert [line.split("  ")[2] for line in lines[1:]] == [str(p) for p in image_files([folder])]
+    last = lines[-1].split("  ")
+    assert float(last[1]) == pytest.approx(expected_probability(model, Path(last[2])), abs=1e-4)
+
+
+def test_bad_files_are_named_and_the_rest_goes_on(
+    crackdet: Callable[..., Any], model: Path, folder: Path, tmp_path: Path
+) -> None:
+    good = image_files([str(folder)])[0]
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:900])
+    outcome = crackdet("predict", tmp_path, good, tmp_path / "missing.jpg", "--model", model)
+    assert outcome.code == 1
+    assert outcome.out.splitlines()[-1].endswith(str(good))
+    for name in ("empty.jpg", "text.png", "cut.jpg", "missing.jpg"):
+        assert sum(name in line for line in outcome.err.splitlines()) == 1
+
+
+def test_only_bad_files_leave_an_empty_answer(
+    crackdet: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    outcome = crackdet("predict", tmp_path / "missing.jpg", "--model", model, "--json")
+    assert outcome.code == 1
+    (row,) = json.loads(outcome.out)["images"]
+    assert row["file"] == str(tmp_path / "missing.jpg")
+    assert "missing.jpg" in row["error"]
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CrackdetError, match="holds no image"):
+        image_files([str(tmp_path)])
+
+
+def test_a_photo_of_a_wall_is_judged_with_a_warning(
+    crackdet: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (10 * SIZE, 8 * SIZE), "grey").save(tmp_path / "wall.png")
+    outcome = crackdet("predict", tmp_path / "wall.png", "--model", model)
+    assert outcome.code == 0
+    assert "wall.png" in outcome.err
+    assert "judged as one patch" in outcome.err
+    Image.new("RGB", (10 * SIZE, SIZE), "grey").save(tmp_path / "strip.png")
+    assert crackdet("predict", tmp_path / "strip.png", "--model", model).err == ""
+
+
+def test_the_threshold_of_a_run_is_the_one_it_chose(
+    crackdet: Callable[..., Any], model: Path, folder: Path, tmp_path: Path
+) -> None:
+    image = image_files([str(folder)])[0]
+    probability = expected_probability(model, image)
+    (tmp_path / "model.keras").write_bytes(model.read_bytes())
+    for threshold, label in ((probability - 1e-3, "cracked"), (probability + 1e-3, "sound")):
+        write_json(
+            tmp_path / "metrics.json",
+            {"threshold": threshold, "data": {"class_names": ["sound", "cracked"]}},
+        )
+        for name in (tmp_path, tmp_path / "model.keras"):
+            answer = json.loads(crackdet("predict", image, "--model", name, "--json").out)
+            assert answer["images"][0]["label"] == label
+            assert answer["threshold_from"] == str(tmp_path / "metrics.json")
+    answer = json.loads(
+        crackdet("predict", image, "--model", tmp_path, "--threshold", "0", "--json").out
+    )
+    assert (answer["threshold"], answer["threshold_from"]) == (0.0, "--threshold")
+    assert answer["images"][0]["label"] == "cracked"
+
+
+def test_a_model_with_other_outputs_is_refused(
+    crackdet: Callable[..., Any], tmp_path: Path, folder: Path
+) -> None:
+    path = tmp_path / "three.keras"
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]).save(
+        path
+    )
+    outcome = crackdet("predict", folder, "--model", path)
+    assert outcome.code == 1
+    assert "to 3 outputs" in outcome.err
+
+
+@pytest.mark.slow
+def test_evaluate_prints_and_writes_the_metrics_of_a_split(
+    crackdet: Callable[..., Any], model: Path, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "row.json"
+    words = ("evaluate", model, "--data", folder, "--validation-fraction", "0.2")
+    options = ("--test-fraction", "0.3", "--bootstrap", "20", "--verbose", "0", "--out", out)
+    outcome = crackdet(*words, *options)
+    assert outcome.code == 0, outcome.err
+    row = json.loads(out.read_text())
+    assert row["split"] == "test"
+    assert f"{row['accuracy']:.4f}" in outcome.out
+    tn, fp, fn, tp = np.ravel(row["confusion"])
+    assert f"{tp} found, {fn} missed" in outcome.out
+    assert tn + fp + fn + tp == row["n"]
+    assert row["accuracy"] == pytest.approx((tn + tp) / row["n"])
+    everything = json.loads(out.read_text())["n"]
+    crackdet(*words, *options, "--split", "train")
+    assert json.loads(out.read_text())["n"] > everything

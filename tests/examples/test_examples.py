@@ -1,0 +1,78 @@
+"""Every example runs as a user would run it, on tiny data."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("--image-size", "48")
+SMALL_MODEL = (*SMALL, "--alpha", "0.35", "--weights", "none")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder that the examples of this file share."""
+    return tmp_path_factory.mktemp("examples")
+
+
+def run(root: Path, place: Path, name: str, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, root / "examples" / name, *options],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(root), "TFDS_DATA_DIR": str(place / "tfds")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_every_example_is_run_here(root: Path) -> None:
+    text = Path(__file__).read_text("utf-8")
+    assert [p.name for p in (root / "examples").glob("*.py") if f'"{p.name}"' not in text] == []
+
+
+def test_load_with_tfds(root: Path, place: Path) -> None:
+    out = run(root, place, "load_with_tfds.py", *SMALL, "--epochs", "1")
+    assert "['negative', 'positive']" in out
+    assert "test: loss" in out
+
+
+def test_layers_in_your_model(root: Path, place: Path) -> None:
+    out = run(root, place, "layers_in_your_model.py", *SMALL, "--epochs", "1")
+    assert "the saved model predicts the same: True" in out
+    exponent = float(out.split("pooling exponent after training: ")[1].split()[0])
+    assert exponent != 3.0
+
+
+def test_fine_tune(root: Path, place: Path) -> None:
+    out = run(root, place, "fine_tune.py", *SMALL_MODEL, "--epochs", "2", "--unfreeze-depth", "1")
+    assert "head: val_loss" in out
+    assert "fine_tune: val_loss" in out
+    assert "auroc:" in out
+
+
+def test_search(root: Path, place: Path) -> None:
+    options = (*SMALL_MODEL, "--max-trials", "2", "--search-images", "64", "--directory", "search")
+    out = run(root, place, "search.py", *options)
+    assert "best: {" in out
+    assert (place / "search" / "trials.csv").is_file()
+    assert (place / "search" / "best_hyperparameters.json").is_file()
+
+
+def test_own_photos_and_the_metrics_of_their_run(root: Path, place: Path) -> None:
+    options = (*SMALL_MODEL, "--patches", "120", "--epochs", "1", "--out", "mine")
+    out = run(root, place, "own_photos.py", *options)
+    assert "Cut validation and test from the folder" in out
+    assert (place / "mine" / "report.html").is_file()
+
+    out = run(root, place, "read_metrics.py", "mine")
+    assert "after training: accuracy" in out
+    assert "test images are wrong" in out
+    assert "evaluation:" in out
