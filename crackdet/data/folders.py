@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from crackdet.data.dataset import DEFAULT_CLASSES
 from crackdet.data.images import IMAGE_SUFFIXES, read_image, thread_pool
 from crackdet.errors import CrackdetError
@@ -162,9 +160,3 @@ def _digest_or_error(path: Path) -> tuple[str, str]:
     except (CrackdetError, OSError) as error:
         return "", str(error)
     return hashlib.sha256(encoded).hexdigest()[:16], ""
-
-
-def index_by_split(listing: FolderListing) -> np.ndarray:
-    """Returns 0, 1, 2 for train, validation, test and -1 for pictures without a split."""
-    order = {"train": 0, "validation": 1, "test": 2, "": -1}
-    return np.array([order[image.split] for image in listing.images])

@@ -2,25 +2,21 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crackdet.data.dataset import DEFAULT_CLASSES, CrackData, make_universe
-from crackdet.data.folders import FolderListing, Progress, index_by_split, list_folder
+from crackdet.data.folders import Progress, list_folder
 from crackdet.data.images import ImageSize
+from crackdet.data.partition import complete_splits
 from crackdet.data.splits import ImageSplit
 from crackdet.errors import CrackdetError
 
 TFDS_NAME = "concrete_cracks"
 SPLIT_NAMES = ("train", "validation", "test")
-
-RANDOM_SPLIT_NOTE = (
-    "The random splits ignore which crops show the same piece of wall: many test images have a "
-    "twin or an overlapping crop in train, so figures measured on them are too good. Use "
-    "concrete_cracks (grouped) for figures that hold."
-)
 
 
 def load_data(
@@ -91,22 +87,21 @@ def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: An
     import tensorflow_datasets as tfds
 
     from tfds_builder import concrete_cracks
+    from tfds_builder.grouping import content_key
 
     config = text.partition("/")[2] or "grouped"
-    known = ("grouped", "random", "demo")
-    if config not in known:
-        raise CrackdetError(f"Unknown config {config!r} of {TFDS_NAME}: use {', '.join(known)}.")
-    builder = concrete_cracks.prepare(
-        config, data_dir=data_dir, manual_dir=manual_dir, file_format="array_record"
-    )
+    try:
+        builder = concrete_cracks.prepare(
+            config, data_dir=data_dir, manual_dir=manual_dir, file_format="array_record"
+        )
+    except concrete_cracks.DataSourceError as error:
+        raise CrackdetError(str(error)) from error
     records = {
         name: list(
             builder.as_data_source(split=name, decoders={"image": tfds.decode.SkipDecoding()})
         )
         for name in SPLIT_NAMES
     }
-    from tfds_builder.grouping import content_key
-
     digests = {name: [content_key(r["image"]) for r in rows] for name, rows in records.items()}
     universe = make_universe(digests.values())
     splits = {
@@ -123,7 +118,7 @@ def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: An
         )
         for name, rows in records.items()
     }
-    notes = RANDOM_SPLIT_NOTE if config == "random" else ""
+    notes = "" if config == "grouped" else builder.builder_config.description
     return CrackData(
         **splits, class_names=DEFAULT_CLASSES, name=f"{TFDS_NAME}/{config}", notes=notes
     )
@@ -143,12 +138,9 @@ def _load_folder(
     listing = list_folder(folder, progress=progress)
     notes = []
     if listing.unreadable:
-        notes.append(
-            f"{len(listing.unreadable)} unreadable pictures were left out: "
-            + " ".join(listing.unreadable)
-        )
+        notes.append(_unreadable_note(listing.unreadable))
         warnings.warn(notes[-1], stacklevel=3)
-    splits, groups, how = _complete_splits(listing, fractions, options["seed"], verbose, progress)
+    splits, groups, how = complete_splits(listing, fractions, options["seed"], verbose, progress)
     notes.append(how)
     universe = make_universe([[image.digest for image in listing.images]])
     parts = {}
@@ -179,45 +171,6 @@ def _load_folder(
     )
 
 
-def _complete_splits(
-    listing: FolderListing,
-    fractions: tuple[float, float],
-    seed: int,
-    verbose: int,
-    progress: Progress | None,
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Returns each picture's split and group, and a sentence on how splits were made.
-
-    Splits that the folder lacks are cut from its training pictures, whole groups at a time.
-    """
-    splits = index_by_split(listing)
-    lacking = [index for index in (1, 2) if index not in splits]
-    if not lacking:
-        digests = np.array([image.digest for image in listing.images])
-        groups = np.unique(digests, return_inverse=True)[1]
-        return splits, groups, "The splits are the folder's own, not checked for leaks here."
-    validation, test = (share if i in lacking else 0.0 for i, share in enumerate(fractions, 1))
-    if min(validation, test) < 0 or validation + test >= 1:
-        raise CrackdetError(
-            "validation_fraction and test_fraction must be 0 or more and leave something to "
-            f"train on; received {fractions[0]} and {fractions[1]}."
-        )
-    members = np.flatnonzero(splits <= 0)
-    if verbose:
-        print(f"Looking for crops of the same wall among {len(members)} pictures.")
-    from tfds_builder.grouping import assign_splits, connected_groups, find_links
-
-    images = [listing.images[i] for i in members]
-    links = find_links([image.path for image in images], progress=progress)
-    own_groups = connected_groups(len(images), links)
-    splits[members] = assign_splits(
-        own_groups,
-        np.array([image.label for image in images]),
-        [image.digest for image in images],
-        fractions=(1 - validation - test, validation, test),
-        seed=seed,
-    )
-    groups = np.arange(len(listing.images)) + len(own_groups)
-    groups[members] = own_groups
-    names = " and ".join(SPLIT_NAMES[index] for index in lacking)
-    return splits, groups, f"Cut {names} from the folder, keeping crops of one wall together."
+def _unreadable_note(errors: Sequence[str], most: int = 10) -> str:
+    more = f" And {len(errors) - most} more." if len(errors) > most else ""
+    return f"{len(errors)} unreadable pictures were left out. " + " ".join(errors[:most]) + more
