@@ -62,6 +62,7 @@ def architecture(run: Run) -> Picture:
         "Architecture",
         f"{len(stages)} stages from image to prediction, {table['params']:,} parameters, of which "
         f"{table['trainable_params']:,} are trained, in: {', '.join(trained) or 'none'}.",
+        "From image to answer; the larger the image at a stage, the wider its box.",
         figure,
     )
 

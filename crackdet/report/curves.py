@@ -14,13 +14,14 @@ from crackdet.report.theme import (
     ORANGE,
     VERMILION,
     Picture,
+    logarithmic,
     new_figure,
     unit_axes,
 )
 from crackdet.report.words import number, percent
 
-# Where a curve hugs its corner, a second look at this part of it is drawn inside.
-_CORNER = 0.05
+# A curve with more area than this hugs its corner: the corner is drawn once more, magnified.
+_HUGS = 0.97
 
 
 def roc(run: Run) -> Picture | None:
@@ -40,17 +41,18 @@ def roc(run: Run) -> Picture | None:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="guessing (area 0.5)")
     draw(axes)
     axes.legend(loc="lower right")
-    if row["auroc"] > 0.97:
-        inset = axes.inset_axes((0.38, 0.36, 0.57, 0.42), xlim=(-0.001, _CORNER))
-        inset.set(ylim=(1 - _CORNER, 1.001), xticks=(0, 0.02, 0.04), yticks=(0.96, 0.98, 1))
+    if row["auroc"] > _HUGS:
+        side = _corner(row["false_alarm_rate"], 1 - row["recall"])
+        inset = axes.inset_axes((0.38, 0.37, 0.57, 0.42))
         draw(inset)
-        axes.indicate_inset_zoom(inset, edgecolor=GREY)
+        _magnify(axes, inset, x=(-side / 20, side), y=(1 - side, 1 + side / 20))
     return Picture(
         "roc",
         "ROC curve",
         f"Recall over false-alarm rate on test: area {number(row['auroc'])}. At the threshold "
         f"{run.threshold:.3f}, recall is {percent(row['recall'])} at "
         f"{percent(row['false_alarm_rate'])} false alarms.",
+        "The closer to the upper left corner, the better; the inset magnifies that corner.",
         figure,
     )
 
@@ -76,17 +78,18 @@ def precision_recall(run: Run) -> Picture | None:
     axes.axhline(share, color=GREY, linestyle=":", label=f"guessing ({share:.2f})")
     draw(axes)
     axes.legend(loc="lower left")
-    if row["average_precision"] > 0.97:
-        inset = axes.inset_axes((0.1, 0.36, 0.57, 0.42), xlim=(1 - _CORNER, 1.001))
-        inset.set(ylim=(1 - _CORNER, 1.001), xticks=(0.96, 0.98, 1), yticks=(0.96, 0.98, 1))
+    if row["average_precision"] > _HUGS:
+        side = _corner(1 - row["recall"], 1 - (row["precision"] or 1))
+        inset = axes.inset_axes((0.12, 0.37, 0.57, 0.42))
         draw(inset)
-        axes.indicate_inset_zoom(inset, edgecolor=GREY)
+        _magnify(axes, inset, x=(1 - side, 1 + side / 20), y=(1 - side, 1 + side / 20))
     return Picture(
         "precision_recall",
         "Precision and recall",
         f"Precision over recall on test: average precision {number(row['average_precision'])}. At "
         f"the threshold {run.threshold:.3f}, precision is {percent(row['precision'])} at recall "
         f"{percent(row['recall'])}.",
+        "The closer to the upper right corner, the better; the inset magnifies that corner.",
         figure,
     )
 
@@ -110,16 +113,19 @@ def reliability(run: Run) -> Picture:
         label="gap",
     )
     axes.plot(table["score"][filled], table["frequency"][filled], "o-", color=BLUE, label="test")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     centres = (table["lower"] + table["upper"]) / 2
     counts.bar(centres, table["count"], width=0.9 / len(centres), color=BLUE)
-    counts.set(xlabel="Score (calibrated)", ylabel="Images", yscale="log")
+    counts.set(xlabel="Score (calibrated)", ylabel="Images")
+    logarithmic(counts, y=True)
     counts.set_ylim(bottom=0.7)
     return Picture(
         "reliability",
         "Reliability",
         "Share of cracks among test images over their score, in 15 bins: the mean gap "
         f"(calibration error) is {number(row['ece'])}.",
+        "On the dotted line a score of 0.8 means a crack in 8 of 10 images. Points of few images, "
+        "counted below, may stray far.",
         figure,
     )
 
@@ -143,17 +149,19 @@ def histograms(run: Run) -> Picture:
                 label=name,
             )
         axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.2)
-        axes.set(title=title, ylabel="Images", yscale="log")
+        axes.set(title=title, ylabel="Images")
+        logarithmic(axes, y=True)
         axes.set_ylim(bottom=0.7)
-    upper.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     lower.set(xlabel="Score; dashed: threshold", xlim=(-0.02, 1.02))
     (tn, fp), (fn, tp) = row["confusion"]
     return Picture(
         "histograms",
         "Scores",
-        "Histograms of test scores by class, before and after training, counts on a logarithmic "
-        f"scale. After training, {tp} of {tp + fn} cracked images score at or above the threshold "
+        "Histograms of test scores by class, before and after training. "
+        f"After training, {tp} of {tp + fn} cracked images score at or above the threshold "
         f"and {tn} of {tn + fp} sound ones below.",
+        "The less the two classes overlap, the better. Counts are on a logarithmic scale.",
         figure,
     )
 
@@ -190,7 +198,7 @@ def history(run: Run) -> Picture | None:
         )
         text.set_transform(upper.get_xaxis_transform())
     lower.legend(loc="lower right")
-    lower.set(xlabel="Epoch; circled: kept", xlim=(0.5, len(epochs) + 0.5))
+    lower.set(xlabel="Epoch", xlim=(0.5, len(epochs) + 0.5))
     lower.xaxis.get_major_locator().set_params(integer=True)
     words = ", then ".join(
         f"{phases[a].replace('_', ' ')} for {b - a} epochs"
@@ -201,8 +209,23 @@ def history(run: Run) -> Picture | None:
         "history",
         "Loss and accuracy by epoch",
         f"Loss and accuracy on train and validation by epoch: {words}.{kept}",
+        "Circled: the epoch of lowest validation loss."
+        + (" Dashed: a new phase begins." if len(starts) > 1 else ""),
         figure,
     )
+
+
+def _corner(*errors: float) -> float:
+    """How much of each axis to magnify so that the operating point is well inside."""
+    return float(np.clip(1.6 * max(errors), 0.005, 0.3))
+
+
+def _magnify(axes: Axes, inset: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
+    inset.set(xlim=x, ylim=y)
+    inset.locator_params(nbins=3)
+    inset.tick_params(labelsize=9)
+    inset.spines[:].set_visible(True)
+    axes.indicate_inset_zoom(inset, edgecolor=GREY)
 
 
 def _point(axes: Axes, x: float | None, y: float | None, threshold: float) -> None:

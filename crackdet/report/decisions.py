@@ -34,6 +34,7 @@ def confusion(run: Run) -> Picture:
         f"Test images, true class by row: of {totals[0, 0]:,} {names[0]}, {counts[0, 0]:,} are "
         f"called {names[0]} and {counts[0, 1]:,} {names[1]}; of {totals[1, 0]:,} {names[1]}, "
         f"{counts[1, 0]:,} are called {names[0]} and {counts[1, 1]:,} {names[1]}.",
+        "Rows are the true classes, columns the answers; percentages are of the row.",
         figure,
     )
 
@@ -78,5 +79,7 @@ def predicted_against_true(run: Run) -> Picture:
         "Predicted against true",
         f"The score of each of {len(right):,} test images over its true class; "
         f"{int(np.sum(~right)):,} stand on the wrong side of the threshold {run.threshold:.3f}.",
+        "One point for each image, spread sideways only to be seen. Crosses stand on the wrong "
+        "side of the dashed threshold.",
         figure,
     )

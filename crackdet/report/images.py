@@ -20,6 +20,7 @@ def examples(run: Run) -> Picture:
         "examples",
         "Training examples",
         f"{plural(len(titles), 'training image')} with labels: {counts}.",
+        "Drawn at random, the classes in turn.",
         run.samples["example_images"],
         titles,
         [CLASS_COLOURS[label] for label in labels],
@@ -33,8 +34,9 @@ def augmentations(run: Run) -> Picture:
     return _grid(
         "augmentations",
         "One image, augmented",
-        f"{len(views)} random views of one training image as the model sees it during training: "
-        "turned, mirrored and lit differently, the crack still visible or not.",
+        f"{len(views)} random views of one training image, each turned, mirrored or lit in "
+        "another way.",
+        "What the model sees of one image in different epochs of training.",
         views,
         [""] * len(views),
         [INK] * len(views),
@@ -51,6 +53,8 @@ def predictions(run: Run) -> Picture:
         "Predictions on test images",
         f"{plural(len(labels), 'test image')} with class and crack score; "
         f"{int(wrong.sum())} called wrong at threshold {run.threshold:.3f}.",
+        "True class, then whether the answer is right, and the crack score. Drawn at random, the "
+        "classes in turn.",
         run.samples["test_images"],
         [
             f"{run.class_names[label]}\n{'✗' if bad else '✓'} {score:.3f}"
@@ -74,6 +78,7 @@ def mistakes(run: Run) -> Picture:
         "mistakes",
         "Worst mistakes",
         alt,
+        "Largest loss first; the files are listed below.",
         samples["mistake_images"],
         [
             f"{place}. {word}\nscore {score:.3f}\nloss {loss:.2f}"
@@ -90,6 +95,7 @@ def _grid(
     name: str,
     title: str,
     alt: str,
+    caption: str,
     images: NDArray[np.uint8],
     titles: Sequence[str],
     colours: Sequence[str],
@@ -101,7 +107,7 @@ def _grid(
     lines = 1 + max((text.count("\n") for text in titles if text), default=-1)
     # Each image is as wide as its column; 0.19 inches for each line of text above it.
     height = rows * (WIDTH / columns * 0.97 + 0.19 * lines)
-    figure = new_figure(height, gap=0.03)
+    figure = new_figure(height, gap=0.05)
     axes: Any = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -112,4 +118,4 @@ def _grid(
         axis.imshow(image, interpolation="antialiased")
         axis.spines[:].set(visible=True, color=colour, linewidth=1.6)
         axis.set_title(text, fontsize=9.5, color=colour, fontweight="normal", loc="left", pad=3)
-    return Picture(name, title, alt, figure)
+    return Picture(name, title, alt, caption, figure)

@@ -47,7 +47,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
             with atomic_write(run.folder / "pictures" / f"{picture.name}.png") as temporary:
                 temporary.write_bytes(data)
             image = png(data, picture.alt, *picture.size())
-            shown[picture.name] = Shown(picture.title, picture.alt, image)
+            shown[picture.name] = Shown(picture.title, picture.caption, image)
     path = run.folder / "report.html"
     with atomic_write(path) as temporary:
         temporary.write_text(page(run, shown), "utf-8")

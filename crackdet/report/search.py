@@ -7,9 +7,11 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from crackdet.report.files import Run, Trials
-from crackdet.report.theme import BLUE, GREY, INK, VERMILION, Picture, new_figure
+from crackdet.report.theme import BLUE, GREY, INK, VERMILION, Picture, logarithmic, new_figure
 
 Floats = NDArray[np.float64]
+# Searched over orders of magnitude.
+_LOGARITHMIC = ("learning_rate",)
 
 
 def search_pictures(run: Run) -> list[Picture]:
@@ -27,12 +29,8 @@ def _scatter(trials: Trials, name: str) -> Picture:
     best = trials.finished()[0]
     figure = new_figure(3.6)
     axes = figure.subplots()
-    if _logarithmic(x):
-        axes.set_xscale("log")
-    y_log = bool(np.nanmin(y) > 0 and np.nanmax(y) > 20 * np.nanmin(y))
-    axes.set(
-        xlabel=_words(name), ylabel=_words(trials.objective), yscale="log" if y_log else "linear"
-    )
+    logarithmic(axes, x=name in _LOGARITHMIC, y=_spans(y))
+    axes.set(xlabel=_words(name), ylabel=_words(trials.objective))
     axes.plot(x[~failed], y[~failed], "o", color=BLUE, alpha=0.75, label="finished")
     if failed.any():
         # A failed trial has no objective: it is marked at the top edge.
@@ -55,6 +53,9 @@ def _scatter(trials: Trials, name: str) -> Picture:
         f"{_words(name).capitalize()} against {_words(trials.objective)}",
         f"{_words(trials.objective)} of {int(np.sum(~failed))} trials over {_words(name)}: best "
         f"{at[1]:.4g} at {at[0]:.4g}.{failures}",
+        "A cross at the top edge is a trial that failed and has no value."
+        if failed.any()
+        else "One point for each trial.",
         figure,
     )
 
@@ -64,7 +65,12 @@ def _parallel(trials: Trials) -> Picture:
     names = [*trials.hyperparameters, trials.objective]
     rows = trials.finished()
     columns = [np.array([trials.value(row, name) for row in rows]) for name in names]
-    heights = np.stack([_scale(column) for column in columns])
+    heights = np.stack(
+        [
+            _scale(column, name in _LOGARITHMIC or (name == trials.objective and _spans(column)))
+            for name, column in zip(names, columns, strict=True)
+        ]
+    )
     # Colour runs by rank: one bad trial would otherwise leave all the others in one shade.
     rank = np.linspace(0, 1, len(rows)) if len(rows) > 1 else np.zeros(1)
     colours = ScalarMappable(Normalize(0, 1.25), "viridis").to_rgba(rank)
@@ -94,6 +100,7 @@ def _parallel(trials: Trials) -> Picture:
         "search_parallel",
         "All hyperparameters together",
         f"Parallel coordinates of {len(rows)} finished trials; the best, drawn thick: {best}.",
+        "One line for each finished trial, dark where the objective is good; the best is thick.",
         figure,
     )
 
@@ -104,16 +111,16 @@ def _axis(axes: Axes, place: float, column: Floats) -> None:
         axes.text(place, height, f"{value:.3g}", ha="center", va="center", fontsize=9.5, color=INK)
 
 
-def _scale(column: Floats) -> Floats:
-    """Maps values to 0..1 from their least to their largest, logarithmically where they span."""
-    values = np.log(column) if _logarithmic(column) else column
+def _scale(column: Floats, logarithmic: bool) -> Floats:
+    """Maps values to 0..1 from their least to their largest."""
+    values = np.log(column) if logarithmic else column
     width = np.ptp(values)
     return (values - values.min()) / width if width > 0 else np.full(len(values), 0.5)
 
 
-def _logarithmic(values: Floats) -> bool:
-    finite = values[np.isfinite(values)]
-    return bool(finite.size and finite.min() > 0 and finite.max() >= 20 * finite.min())
+def _spans(values: Floats) -> bool:
+    """Whether values are positive and so far apart that only a logarithmic axis shows them all."""
+    return bool(np.nanmin(values) > 0 and np.nanmax(values) > 20 * np.nanmin(values))
 
 
 def _words(name: str) -> str:

@@ -9,6 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 # The palette of Okabe & Ito ("Color Universal Design", 2008), told apart by colour-blind readers.
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -56,7 +57,8 @@ class Picture:
 
     name: str
     title: str
-    alt: str
+    alt: str  # The finding, for who does not see the picture.
+    caption: str  # How to read it, for who does.
     figure: Figure
 
     def png(self) -> bytes:
@@ -64,7 +66,9 @@ class Picture:
         buffer = io.BytesIO()
         metadata = {"Title": self.title, "Description": self.alt, "Software": None}
         with house_style():
-            self.figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
+            self.figure.savefig(
+                buffer, format="png", dpi=DPI, metadata=metadata, pil_kwargs={"optimize": True}
+            )
         return buffer.getvalue()
 
     def size(self) -> tuple[int, int]:
@@ -74,13 +78,25 @@ class Picture:
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Returns a context in which figures are drawn and saved alike, whatever the user's own style."""
+    """Returns a context that draws and saves figures alike, whatever the user's own style."""
     return matplotlib.rc_context(RC)  # type: ignore[arg-type]
 
 
-def new_figure(height: float, *, gap: float = 0.04) -> Figure:
+def new_figure(height: float, *, gap: float = 0.08) -> Figure:
     """Returns an empty figure, all wide alike, `height` inches high, `gap` inches between axes."""
     return Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=gap, h_pad=gap))
+
+
+def logarithmic(axes: Axes, *, x: bool = False, y: bool = False) -> None:
+    """Makes axes logarithmic, with plain numbers at 1, 3, 10, 30, …"""
+    if x:
+        axes.set_xscale("log")
+    if y:
+        axes.set_yscale("log")
+    for axis in [axes.xaxis] * x + [axes.yaxis] * y:
+        axis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def unit_axes(axes: Axes, *, x: str, y: str) -> None:
