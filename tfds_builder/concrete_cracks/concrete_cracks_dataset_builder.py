@@ -1,8 +1,8 @@
 """The TFDS data set `concrete_cracks`: 227 x 227 photographs of concrete, sound or cracked."""
 
 import io
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tfds_builder.concrete_cracks.errors import DataSourceError
 DEMO_IMAGES = 1200
 _DEMO_QUALITY = 90  # Of JPEG: the official images' quantization tables lie near it.
 _Example = tuple[str, dict[str, Any]]
+_Placed = tuple[sources.SourceImage, splits.Placement]
 
 
 def _random_description() -> str:
@@ -124,35 +125,28 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         source = _get_source(dl_manager)
         images = _read(source)
         disk.check_space(Path(self.data_dir), sum(len(image.jpeg) for image in images))
-        placement = splits.place(images, self.builder_config.name, progress=_progress_bars())
-        by_split = defaultdict(list)
-        for image in images:
-            by_split[placement[image.key].split].append(image)
-        return {
-            split: self._generate_examples(by_split[split], placement) for split in splits.SPLITS
-        }
+        placements = splits.place(images, self.builder_config.name, progress=_progress_bars())
+        members: dict[str, list[_Placed]] = {split: [] for split in splits.SPLITS}
+        for image, placement in zip(images, placements, strict=True):
+            members[placement.split].append((image, placement))
+        return {split: self._generate_examples(placed) for split, placed in members.items()}
 
-    def _generate_examples(
-        self, images: Iterable[sources.SourceImage], placement: dict[str, splits.Placement]
-    ) -> Iterator[_Example]:
-        """Yields the examples of one split, keyed by content.
+    def _generate_examples(self, placed: list[_Placed]) -> Iterator[_Example]:
+        """Yields the examples of one split, named by their content.
 
-        TFDS writes records in the order of the hashes of their keys, so the order of the files on
-        disk and their names play no part in it; only among exact copies the names decide which
-        comes first.
+        TFDS stores records in the order of the hashes of these names, so neither the order nor the
+        names of the files play a part in it.
         """
-        copies: Counter[str] = Counter()
-        for image in sorted(images, key=lambda image: (image.key, image.filename)):
+        for image, placement in placed:
             yield (
-                f"{image.key}-{copies[image.key]}",
+                placement.name,
                 {
                     "image": image.jpeg,
                     "label": image.label,
                     "filename": image.filename,
-                    "group": placement[image.key].group,
+                    "group": placement.group,
                 },
             )
-            copies[image.key] += 1
 
 
 def _demo_examples(split: str) -> Iterator[_Example]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from tensorflow_datasets.core import file_adapters
+from tensorflow_datasets.core.file_adapters import FileFormat
 
-FileFormat = tfds.core.FileFormat
 _CHUNK = 512  # Records that are in memory at once.
 
 

@@ -18,7 +18,7 @@ from tfds_builder.concrete_cracks.procedural import CROP, demo_photo
 IMAGES_PER_CLASS = 16
 _DummyImage = tuple[str, np.ndarray, int, int]
 _PHOTOS = 10  # Of each class.
-_SEED = 1  # Not the demo's.
+_SEED = 2  # Not the demo's; under it all walls that repeat are textured enough to be linked.
 _SHIFT = 90  # Pixels: how far the crops of a photo lie apart, as in the real set.
 _QUALITY, _TWIN_QUALITY = 80, 65
 

@@ -85,29 +85,29 @@ def add_crack(rng: np.random.Generator, surface: Surface) -> np.ndarray:
     Returns:
         The share of each pixel that lies in the crack, float32 `(H, W)` in 0 to 1.
     """
-    coverage = np.zeros(surface.height.shape, np.float32)
-    lines = _crack_lines(rng, coverage.shape)
+    shape = surface.grain.shape
+    coverage = np.zeros(shape, np.float32)
+    lines = _crack_lines(rng, shape)
     for points, widths in lines:
         _stamp(coverage, points, widths, surface.grain)
-    width = lines[0][1].mean()
+    width = float(np.median(lines[0][1]))
     # Hairline cracks are pale: dust fills them and the lens blurs them. Wide ones are black.
     darkness = np.float32(min(0.15 + 0.17 * width * rng.uniform(0.6, 1.6), 0.88))
-    debris = np.float32(0.35) * ramp(noise(rng, coverage.shape, 7.0), 0.0, 2.0)
+    debris = np.float32(0.35) * ramp(noise(rng, shape, 7.0), 0.0, 2.0)
     surface.reflectance *= (1 - darkness * coverage * (1 - debris))[..., None]
     surface.height -= np.float32(min(0.8 * width, 4.0)) * coverage
-    if (
-        width > 2.5
-    ):  # One lip has spalled and shows the pale inside of the concrete, here and there.
+    if width > 2.5:
+        # One lip has spalled here and there and shows the pale inside of the concrete.
         shift = rng.integers(1, max(2, int(0.5 * width)) + 1) * rng.choice([-1, 1], 2)
         rim = np.clip(np.roll(coverage, shift, (0, 1)) - coverage, 0, 1)
-        rim *= ramp(noise(rng, coverage.shape, 12.0), -0.4, 1.0)
+        rim *= ramp(noise(rng, shape, 12.0), -0.4, 1.0)
         surface.reflectance *= (1 + np.float32(rng.uniform(0.05, 0.4)) * rim)[..., None]
     return coverage
 
 
 def add_stains(rng: np.random.Generator, surface: Surface) -> None:
     """Paints damp, rust or lime patches and runs of dirt over a surface (in place)."""
-    shape = surface.height.shape
+    shape = surface.grain.shape
     kind = rng.integers(4)
     colour = np.array(
         [[0.62, 0.64, 0.66], [0.86, 0.68, 0.5], [1.22, 1.22, 1.2], [0.6, 0.62, 0.55]], np.float32
@@ -129,7 +129,7 @@ def _line_distance(
     """Returns the distance across and the position along a random straight line, in pixels."""
     angle = rng.normal(0, 0.06) + (0 if upright else rng.uniform(0, np.pi))
     angle += np.pi / 2 * rng.integers(2)
-    normal = np.float32([np.sin(angle), np.cos(angle)])
+    normal = np.array([np.sin(angle), np.cos(angle)], np.float32)
     y = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(
         shape[0] * rng.uniform(0.2, 0.8)
     )
@@ -139,8 +139,8 @@ def _line_distance(
 
 def add_joint(rng: np.random.Generator, surface: Surface) -> None:
     """Cuts a straight joint of even width between two slabs (in place)."""
-    across, _ = _line_distance(rng, surface.height.shape, upright=True)
-    half = np.float32(rng.uniform(1.2, 7.0))
+    across, _ = _line_distance(rng, surface.grain.shape, upright=True)
+    half = rng.uniform(1.2, 7.0)
     groove = 1 - ramp(np.abs(across) + np.float32(0.3) * surface.grain, half, half + 1.5)
     surface.height -= np.float32(rng.uniform(1, 4)) * groove
     surface.reflectance *= (1 - np.float32(rng.uniform(0.2, 0.75)) * groove)[..., None]
@@ -150,7 +150,7 @@ def add_joint(rng: np.random.Generator, surface: Surface) -> None:
 
 def add_form_marks(rng: np.random.Generator, surface: Surface) -> None:
     """Prints the boards of the formwork: parallel bands with fine ridges between (in place)."""
-    across, _ = _line_distance(rng, surface.height.shape, upright=True)
+    across, _ = _line_distance(rng, surface.grain.shape, upright=True)
     pitch = rng.uniform(45, 120)
     board = np.floor(across / np.float32(pitch)).astype(np.int64)
     tones = rng.normal(0, 0.04, board.max() - board.min() + 1).astype(np.float32)
@@ -164,8 +164,8 @@ def add_form_marks(rng: np.random.Generator, surface: Surface) -> None:
 def add_scratches(rng: np.random.Generator, surface: Surface) -> None:
     """Draws a few pale straight scratches (in place)."""
     for _ in range(rng.integers(1, 4)):
-        across, along = _line_distance(rng, surface.height.shape, upright=False)
-        half = np.float32(rng.uniform(0.3, 1.0))
+        across, along = _line_distance(rng, surface.grain.shape, upright=False)
+        half = rng.uniform(0.3, 1.0)
         line = 1 - ramp(np.abs(across) + np.float32(0.2) * surface.grain, half, half + 1.0)
         line = line * (np.abs(along) < rng.uniform(30, 160))
         surface.reflectance *= (1 + np.float32(rng.uniform(0.06, 0.3)) * line)[..., None]

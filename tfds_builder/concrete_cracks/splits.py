@@ -7,6 +7,7 @@ depends on what the files hold, never on their names or order.
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
@@ -22,8 +23,15 @@ _PACKAGE = resources.files("tfds_builder.concrete_cracks")
 
 
 class Placement(NamedTuple):
-    """Where one image belongs: the split's name and the group's number."""
+    """Where one image belongs.
 
+    Attributes:
+        name: Content key and number of the copy: a name that no other image has.
+        split: "train", "validation" or "test".
+        group: Number of the piece of wall that it shows.
+    """
+
+    name: str
     split: str
     group: int
 
@@ -46,35 +54,56 @@ def shipped_leakage() -> dict[str, dict[str, Any]]:
 
 def place(
     images: Sequence[SourceImage],
-    rule: str,
+    config: str,
     *,
     progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Placement]:
+) -> list[Placement]:
     """Places every image in a split.
 
     Args:
         images: The whole data set.
-        rule: "grouped" keeps groups together; "random" ignores them and keeps only the classes'
-            shares.
+        config: "grouped" keeps groups together; "random" deals out single files and keeps only the
+            classes' shares.
         progress: Called with (what, done, total) while groups are worked out.
 
     Returns:
-        The placement of each content key.
+        The placements, in the order of the images.
     """
-    label_of = {image.key: image.label for image in images}
+    names = _distinct_names(images)
     table = shipped_table()
-    if label_of.keys() <= table.keys():
-        rows = ((key, table[key]) for key in label_of)
-        return {key: Placement(row[f"split_{rule}"], int(row["group"])) for key, row in rows}
+    if all(image.key in table for image in images):
+        groups = np.array([table[image.key]["group"] for image in images])
+        if config == "grouped":
+            words = [table[image.key]["split_grouped"] for image in images]
+            return [Placement(*row) for row in zip(names, words, groups.tolist(), strict=True)]
+    else:
+        groups = _derive_groups(images, progress)
+    labels = np.array([image.label for image in images])
+    units = groups if config == "grouped" else np.arange(len(images))
+    splits = assign_splits(units, labels, names)
+    words = [SPLITS[number] for number in splits]
+    return [Placement(*row) for row in zip(names, words, groups.tolist(), strict=True)]
 
-    keys = sorted(label_of)
-    labels = np.array([label_of[key] for key in keys])
+
+def _distinct_names(images: Sequence[SourceImage]) -> list[str]:
+    """Returns content keys, with exact copies told apart by a number in the order of file names."""
+    copies: Counter[str] = Counter()
+    names = [""] * len(images)
+    for i in sorted(range(len(images)), key=lambda i: images[i].filename):
+        key = images[i].key
+        names[i] = f"{key}-{copies[key]}"
+        copies[key] += 1
+    return names
+
+
+def _derive_groups(
+    images: Sequence[SourceImage], progress: Callable[[str, int, int], None] | None
+) -> np.ndarray:
+    """Works out the groups of images that are not in the table, whatever their order and names."""
     jpeg_of = {image.key: image.jpeg for image in images}
-    links = find_links([jpeg_of[key] for key in keys], progress=progress)
-    groups = connected_groups(len(keys), links)
-    units = groups if rule == "grouped" else np.arange(len(keys))
-    numbers = assign_splits(units, labels, keys)
-    return {
-        key: Placement(SPLITS[number], int(group))
-        for key, number, group in zip(keys, numbers, groups, strict=True)
-    }
+    keys = sorted(jpeg_of)
+    groups = connected_groups(
+        len(keys), find_links([jpeg_of[key] for key in keys], progress=progress)
+    )
+    group_of = dict(zip(keys, groups, strict=True))
+    return np.array([group_of[image.key] for image in images])
