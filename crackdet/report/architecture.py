@@ -41,13 +41,13 @@ def architecture(run: Run) -> Picture:
         if place:
             axes.plot([0.15, 0.15], [place - 0.16, place + 0.16], color=GREY, linewidth=1)
         weight = "bold" if _state(stage) == _TRAINED else "normal"
-        axes.text(0.33, place + 0.5, stage["name"], va="center", fontsize=10, fontweight=weight)
+        axes.text(0.33, place + 0.5, stage["name"], va="center", fontsize=10.5, fontweight=weight)
         axes.text(
-            0.70, place + 0.5, shape(stage["output_shape"]), va="center", ha="center", fontsize=10
+            0.70, place + 0.5, shape(stage["output_shape"]), va="center", ha="center", fontsize=10.5
         )
         if stage["params"]:
             axes.text(
-                1.0, place + 0.5, f"{stage['params']:,}", va="center", ha="right", fontsize=10
+                1.0, place + 0.5, f"{stage['params']:,}", va="center", ha="right", fontsize=10.5
             )
     axes.legend(
         handles=[Patch(label=name, **look) for name, look in _LOOKS.items()],

@@ -183,5 +183,7 @@ def _float(text: str | None) -> float:
 
 
 def json_text(value: Any) -> str:
-    """Returns a value of a JSON file as one line of text."""
+    """Returns a value of a JSON file as one line of text, nothing as the word none."""
+    if value is None:
+        return "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

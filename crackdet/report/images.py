@@ -105,8 +105,8 @@ def _grid(
     """Draws images in rows, each with its lines of text above and a border in its colour."""
     rows = max(1, -(-len(images) // columns))
     lines = 1 + max((text.count("\n") for text in titles if text), default=-1)
-    # Each image is as wide as its column; 0.19 inches for each line of text above it.
-    height = rows * (WIDTH / columns * 0.97 + 0.19 * lines)
+    # Each image is as wide as its column; 0.21 inches for each line of text above it.
+    height = rows * (WIDTH / columns * 0.97 + 0.21 * lines)
     figure = new_figure(height, gap=0.05)
     axes: Any = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
@@ -117,5 +117,5 @@ def _grid(
         axis.set(xticks=[], yticks=[])
         axis.imshow(image, interpolation="antialiased")
         axis.spines[:].set(visible=True, color=colour, linewidth=1.6)
-        axis.set_title(text, fontsize=9.5, color=colour, fontweight="normal", loc="left", pad=3)
+        axis.set_title(text, fontsize=10.5, color=colour, fontweight="normal", loc="left", pad=3)
     return Picture(name, title, alt, caption, figure)

@@ -30,7 +30,7 @@ def _scatter(trials: Trials, name: str) -> Picture:
     figure = new_figure(3.6)
     axes = figure.subplots()
     logarithmic(axes, x=name in _LOGARITHMIC, y=_spans(y))
-    axes.set(xlabel=_words(name), ylabel=_words(trials.objective))
+    axes.set(xlabel=_words(name).capitalize(), ylabel=_words(trials.objective).capitalize())
     axes.plot(x[~failed], y[~failed], "o", color=BLUE, alpha=0.75, label="finished")
     if failed.any():
         # A failed trial has no objective: it is marked at the top edge.

@@ -25,36 +25,12 @@ Pictures = Mapping[str, Shown]
 
 def results(run: Run, pictures: Pictures) -> Iterable[Markup]:
     """Evaluation before and after training, the baseline beside it."""
-    metrics = run.metrics
-    columns = [
-        ("Test, trained", metrics["after"]["test"]),
-        ("Test, before training", metrics["before"]["test"]),
-        ("Test, contrast only", metrics["baseline"]["test"]),
-        ("Validation, trained", metrics["after"]["validation"]),
-        ("Validation, before training", metrics["before"]["validation"]),
-        ("Validation, contrast only", metrics["baseline"]["validation"]),
-        ("Train, trained", metrics["after"]["train"]),
-    ]
-    rows: list[list[object]] = [
-        [
-            join([words, tag("small", meaning)]),
-            *(
-                join([written(name, row[name]), tag("small", interval(name, row))])
-                for _, row in columns
-            ),
-        ]
-        for name, (words, _, meaning) in METRIC_WORDS.items()
-    ]
-    rows.append(["Images", *(f"{row['n']:,}" for _, row in columns)])
-    rows.append(["Groups", *(f"{row['groups']:,}" for _, row in columns)])
-    rows.append(["Threshold", *(f"{row['threshold']:.4g}" for _, row in columns)])
-    baseline = metrics["baseline"]
+    metrics, baseline = run.metrics, run.metrics["baseline"]
     yield tag(
         "p",
         f"The threshold is {run.threshold:.4f}: {metrics['threshold_rule']}. The temperature, "
         f"fitted on validation, is {metrics['temperature']:.3f}. Test was read once, after both "
-        "were set. Small figures are 95 % intervals from resampling whole groups of images that "
-        "show the same piece of wall.",
+        "were set.",
     )
     yield tag(
         "p",
@@ -63,7 +39,51 @@ def results(run: Run, pictures: Pictures) -> Iterable[Markup]:
         "fitted on train. “Before training” is the same classifier with its head not yet "
         "trained, at threshold 0.5.",
     )
-    yield table("Evaluation before and after training", ["Metric", *(c for c, _ in columns)], rows)
+    trained, before = metrics["after"], metrics["before"]
+    yield _metrics_table(
+        "Evaluation on test, before and after training",
+        {
+            "Trained": trained["test"],
+            "Before training": before["test"],
+            "Contrast only": baseline["test"],
+        },
+    )
+    yield tag(
+        "p",
+        "Small figures are 95 % intervals from resampling whole groups of images that show the "
+        "same piece of wall. An interval of one point means that no resample changed the figure, "
+        "not that the figure is certain.",
+    )
+    others = {
+        "Validation, trained": trained["validation"],
+        "Validation, before training": before["validation"],
+        "Validation, contrast only": baseline["validation"],
+        "Train, trained": trained["train"],
+    }
+    table_of_others = _metrics_table("Evaluation on validation and train", others)
+    yield details("The same on validation and train", table_of_others)
+
+
+def _metrics_table(caption: str, columns: Mapping[str, dict[str, Any]]) -> Markup:
+    """A table with one row for each metric and one column for each row of metrics.json."""
+    rows: list[list[object]] = [
+        [
+            title,
+            *(
+                join([written(name, row[name]), tag("small", interval(name, row))])
+                for row in columns.values()
+            ),
+            tag("span", meaning, class_="words"),
+        ]
+        for name, (title, _, meaning) in METRIC_WORDS.items()
+    ]
+    for title, name, form in (
+        ("Images", "n", ",d"),
+        ("Groups", "groups", ",d"),
+        ("Threshold", "threshold", ".4g"),
+    ):
+        rows.append([title, *(format(row[name], form) for row in columns.values()), ""])
+    return table(caption, ["Metric", *columns, tag("span", "Meaning", class_="words")], rows)
 
 
 def decisions(run: Run, pictures: Pictures) -> Iterable[Markup]:
@@ -95,9 +115,10 @@ def decisions(run: Run, pictures: Pictures) -> Iterable[Markup]:
     ]
     count = int(samples["mistake_count"])
     shown = int(samples["mistake_wrong"].sum())
-    sentence = f"Of {plural(count, 'mistake')} on test, {shown} are shown, largest loss first."
+    sentence = f"{plural(count, 'mistake')} on test"
+    sentence += f", {shown} shown, largest loss first." if count else "."
     if shown < len(rows):
-        sentence += " The places left go to the right answers of largest loss."
+        sentence += " The right answers of largest loss fill the places left."
     yield tag("p", sentence)
     header = ["Place", "True class", "Score", "Loss", "Answer", "File"]
     yield table("Images of largest loss", header, rows, numeric=False)
@@ -251,8 +272,7 @@ def command(run: Run) -> str:
     options = run.config.get("options") or {}
     words = ["crackdet", "run" if "max_trials" in options else "train", "--out", run.folder.name]
     for name, value in options.items():
-        text = "none" if value is None else json_text(value)
-        words += [f"--{name.replace('_', '-')}", text]
+        words += [f"--{name.replace('_', '-')}", json_text(value)]
     return shlex.join(words)
 
 

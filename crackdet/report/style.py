@@ -49,8 +49,8 @@ tbody th { font-weight: 500; }
 .numbers td, .numbers thead th + th { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: .78rem; }
-.keys th { white-space: nowrap; width: 1%; }
-.keys td { min-width: 12rem; overflow-wrap: anywhere; }
+.numbers .words { display: block; width: 17rem; text-align: left; white-space: normal;
+  color: var(--soft); font-size: .8rem; }
 .name { min-width: 10rem; display: inline-block; overflow-wrap: anywhere; white-space: normal; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem;
   white-space: pre-wrap; font-size: .875rem; }
@@ -68,7 +68,7 @@ footer { padding-block: 2.5rem; }
   .scroll { overflow: visible; }
   table { font-size: 7.5pt; }
   th, td { padding: .2rem .35rem; }
-  .numbers td, .numbers thead th + th, thead th, .keys th { white-space: normal; }
+  .numbers td, .numbers thead th + th, thead th { white-space: normal; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
 """

@@ -62,60 +62,38 @@ def interval(name: str, row: Row) -> str:
 def of_hundred(share: float) -> str:
     """Returns how many of 100, with about two significant digits: `12`, `3.4`, `0.25`."""
     count = 100 * share
-    if count == 0 or count >= 9.95:
+    if count >= 9.95:
         return f"{count:.0f}"
-    return f"{count:.1f}" if count >= 0.995 else f"{count:.2g}"
+    return f"{count:.1f}".removesuffix(".0") if count >= 0.995 else f"{count:.2g}"
 
 
 def headline(row: Row) -> str:
     """Returns what the classifier does on the test split, in plain words."""
-    return " ".join(
-        [
-            _errors(
-                "Of 100 cracked patches it misses",
-                1 - row["recall"] if row["recall"] is not None else None,
-                _complement(row["intervals"]["recall"]),
-                row["positive_groups"],
-                "cracked",
-            ),
-            _errors(
-                "Of 100 sound patches",
-                row["false_alarm_rate"],
-                row["intervals"]["false_alarm_rate"],
-                row["negative_groups"],
-                "sound",
-                ending=" raise a false alarm",
-            ),
-        ]
-    )
+    recall, bounds = row["recall"], row["intervals"]["recall"]
+    rate, rate_bounds = row["false_alarm_rate"], row["intervals"]["false_alarm_rate"]
+    if recall is None:
+        misses = "No test patch is cracked."
+    else:
+        flipped = None if bounds is None else [1 - bounds[1], 1 - bounds[0]]
+        sure = _how_sure(1 - recall, flipped, row["positive_groups"])
+        misses = f"Of 100 cracked patches it misses {of_hundred(1 - recall)}{sure}."
+    if rate is None:
+        alarms = "No test patch is sound."
+    else:
+        sure = _how_sure(rate, rate_bounds, row["negative_groups"])
+        alarms = f"On 100 sound patches it raises {of_hundred(rate)} false alarms{sure}."
+    return f"{misses} {alarms}"
 
 
-def _complement(bounds: list[float] | None) -> list[float] | None:
-    return None if bounds is None else [1 - bounds[1], 1 - bounds[0]]
-
-
-def _errors(
-    beginning: str,
-    share: float | None,
-    bounds: list[float] | None,
-    groups: int,
-    kind: str,
-    ending: str = "",
-) -> str:
-    if share is None:
-        return f"The test split holds no {kind} patches."
-    sentence = f"{beginning} {of_hundred(share)}{ending}"
+def _how_sure(share: float, bounds: list[float] | None, groups: int) -> str:
     if share == 0:
         # Resampling cannot show an error that never happened. None among n independent groups
         # leaves up to 3/n likely (Hanley & Lippman-Hand, JAMA 1983).
         likely = of_hundred(min(1.0, 3 / groups))
-        return (
-            f"{sentence} (none seen in {groups:,} independent groups, "
-            f"which leaves up to {likely} likely)."
-        )
+        return f" (none in {plural(groups, 'group')} of images: up to {likely} remain likely)"
     if bounds is None:
-        return f"{sentence}."
-    return f"{sentence} (95 % interval {of_hundred(bounds[0])} to {of_hundred(bounds[1])})."
+        return ""
+    return f" (95 % interval {of_hundred(bounds[0])} to {of_hundred(bounds[1])})"
 
 
 def plural(count: int, noun: str) -> str:
