@@ -1,1 +1,21 @@
-"""Keras layers for pictures of cracks, usable in any Keras model."""
+"""Keras layers for pictures of cracks, usable in any Keras model.
+
+Each file holds one layer; `random_image_layer.py` is the base of those that augment.
+"""
+
+from crackdet.layers.augmentation import Augmentation, augmentation
+from crackdet.layers.generalized_mean_pooling import GeneralizedMeanPooling2D
+from crackdet.layers.random_dihedral import RandomDihedral
+from crackdet.layers.random_illumination import RandomIllumination
+from crackdet.layers.random_image_layer import RandomImageLayer
+from crackdet.layers.temperature_scaling import TemperatureScaling
+
+__all__ = [
+    "Augmentation",
+    "GeneralizedMeanPooling2D",
+    "RandomDihedral",
+    "RandomIllumination",
+    "RandomImageLayer",
+    "TemperatureScaling",
+    "augmentation",
+]
