@@ -14,9 +14,12 @@ from crackdet.errors import CrackdetError
 from crackdet.files import atomic_write
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tfds_builder.grouping import Links
 
-SPLITS = ("train", "validation", "test")
+# The grouping decodes these itself, when it needs them; others are held in memory as pixels.
+GROUPING_READS = (".jpeg", ".jpg", ".png")
 COLUMNS = (
     "finding",
     "first",
@@ -37,7 +40,7 @@ class Picture:
     """An image to compare with the others; `split` is empty where the source has no splits."""
 
     key: str
-    source: Path | bytes
+    source: "Path | bytes | np.ndarray"
     digest: str
     split: str
     label: str
@@ -53,7 +56,10 @@ def execute(arguments: Namespace) -> int:
             pictures, unreadable = _of_folder(Path(arguments.source), progress)
         else:
             pictures, unreadable = _of_data_set(arguments, progress), []
-        links = find_links([picture.source for picture in pictures], progress=progress)
+        links = find_links(
+            [picture.source for picture in pictures],
+            progress=progress and (lambda text, done, total: progress(done, total, text)),
+        )
     rows = [_row(pictures[a], pictures[b], links, i) for i, (a, b) in enumerate(_pairs(links))]
     groups = connected_groups(len(pictures), links)
     leaks = _print_findings(pictures, unreadable, rows, groups)
@@ -77,13 +83,14 @@ def _of_folder(
         key = path.relative_to(folder).as_posix()
         try:
             encoded = path.read_bytes()
-            read_image(encoded, name=str(path))
+            pixels = read_image(encoded, name=str(path))
         except (CrackdetError, OSError) as error:
             return key, str(error)
         above = path.relative_to(folder).parts[:-1]
         split = SPLIT_FOLDERS.get(above[0].lower(), "") if above else ""
         label = "/".join(above[1:] if split else above)
-        return Picture(key, path, content_key(encoded), split, label)
+        source = path if path.suffix.lower() in GROUPING_READS else pixels
+        return Picture(key, source, content_key(encoded), split, label)
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
@@ -151,7 +158,11 @@ def _print_findings(
         print(reason)
     found = Counter(row["finding"] for row in rows)
     sizes = Counter(groups.tolist())
-    leaks = [row for row in rows if row["first_split"] != row["second_split"]]
+    leaks = [
+        row
+        for row in rows
+        if row["first_split"] and row["second_split"] and row["first_split"] != row["second_split"]
+    ]
     across = [row for row in rows if row["first_class"] != row["second_class"]]
     contents = len({picture.digest for picture in pictures})
     print(f"{len(pictures)} readable images, {len(unreadable)} unreadable files")
@@ -168,15 +179,23 @@ def _print_leakage(pictures: Sequence[Picture], links: "Links") -> None:
     """Prints the share of test images that have their like in train, if there are such splits."""
     import numpy as np
 
-    from tfds_builder.grouping import leakage
+    from tfds_builder.grouping import TEST, TRAIN, VALIDATION, leakage
 
     if not {"train", "test"} <= {picture.split for picture in pictures}:
         print("No train and test folders: no leakage between splits to look for")
         return
-    splits = np.array([SPLITS.index(picture.split) for picture in pictures])
+    number = {"train": TRAIN, "test": TEST}
+    splits = np.array([number.get(picture.split, VALIDATION) for picture in pictures])
     names = sorted({picture.label for picture in pictures})
     labels = np.array([names.index(picture.label) for picture in pictures])
-    print(leakage(links, splits, labels))
+    measured = leakage(links, splits, labels)
+    shares = {"all classes": measured}
+    shares |= {names[label]: share for label, share in measured["by_class"].items()}
+    for name, share in shares.items():
+        print(
+            f"test images, {name}: {share['twin']:.1%} have a twin in train, "
+            f"{share['twin_or_overlap']:.1%} a twin or an overlapping crop"
+        )
 
 
 def _write(

@@ -1,0 +1,160 @@
+"""`crackdet data`: build, info, group and check."""
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfds_builder.concrete_cracks.procedural import demo_photo
+
+
+def save(pixels: np.ndarray, path: Path, quality: int = 92) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, quality=quality)
+
+
+@pytest.fixture(scope="module")
+def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train and test folders that share a copy, a mirrored twin and an overlapping crop."""
+    root = tmp_path_factory.mktemp("leaking")
+    photos = [demo_photo(i, height=300, width=300, seed=3, cracked=i % 2 == 1)[0] for i in range(6)]
+    for index, photo in enumerate(photos):
+        label = ("sound", "cracked")[index % 2]
+        save(photo[:200, :200], root / "train" / label / f"{index}.jpg")
+    cracked = root / "test" / "cracked"
+    cracked.mkdir(parents=True)
+    shutil.copy(root / "train" / "cracked" / "1.jpg", cracked / "copy.jpg")
+    save(photos[3][:200, :200][:, ::-1], cracked / "mirrored.jpg", quality=80)
+    save(photos[5][60:260, 40:240], cracked / "shifted.jpg")
+    sound = [demo_photo(i, height=200, width=200, seed=9, cracked=False)[0] for i in (20, 22)]
+    save(sound[0], root / "test" / "sound" / "alone.jpg")
+    buffer = io.BytesIO()
+    Image.fromarray(sound[1]).save(buffer, "JPEG")
+    (root / "test" / "sound" / "cut.jpg").write_bytes(buffer.getvalue()[:700])
+    (root / "test" / "sound" / "empty.jpg").touch()
+    return root
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_check_finds_what_is_wrong_with_a_folder(
+    crackdet: Callable[..., Any], leaking: Path, tmp_path: Path
+) -> None:
+    outcome = crackdet("data", "check", leaking, "--out", tmp_path / "found.csv", "--verbose", "0")
+    assert outcome.code == 0, outcome.err
+    assert "10 readable images, 2 unreadable files" in outcome.out
+    assert "1 exact copies (9 distinct files)" in outcome.out
+    assert "3 pairs in different splits" in outcome.out
+    assert "test images, cracked: 66.7% have a twin in train, 100.0% a twin or" in outcome.out
+    assert "test images, sound: 0.0% have a twin in train, 0.0% a twin or" in outcome.out
+
+    found = {(row["finding"], row["first"], row["second"]) for row in rows(tmp_path / "found.csv")}
+    assert {
+        ("unreadable", "test/sound/cut.jpg", ""),
+        ("unreadable", "test/sound/empty.jpg", ""),
+        ("copy", "test/cracked/copy.jpg", "train/cracked/1.jpg"),
+        ("twin", "test/cracked/mirrored.jpg", "train/cracked/3.jpg"),
+        ("overlap", "test/cracked/shifted.jpg", "train/cracked/5.jpg"),
+    } == found
+    (overlap,) = [r for r in rows(tmp_path / "found.csv") if r["finding"] == "overlap"]
+    assert (abs(int(overlap["dy"])), abs(int(overlap["dx"]))) == (60, 40)
+    assert (overlap["first_split"], overlap["second_split"]) == ("test", "train")
+
+
+def test_strict_fails_on_leakage_only(
+    crackdet: Callable[..., Any], leaking: Path, tmp_path: Path
+) -> None:
+    assert crackdet("data", "check", leaking, "--strict", "--verbose", "0").code == 1
+    clean = tmp_path / "clean"
+    shutil.copytree(leaking / "train", clean / "train")
+    save(
+        demo_photo(30, height=200, width=200, seed=5, cracked=False)[0],
+        clean / "test" / "sound" / "0.jpg",
+    )
+    assert crackdet("data", "check", clean, "--strict", "--verbose", "0").code == 0
+
+
+def test_check_reads_a_folder_without_classes_or_splits(
+    crackdet: Callable[..., Any], leaking: Path, tmp_path: Path
+) -> None:
+    for path in (leaking / "train" / "cracked").iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    with Image.open(tmp_path / "1.jpg") as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.tif")
+    outcome = crackdet("data", "check", tmp_path, "--verbose", "0")
+    assert outcome.code == 0, outcome.err
+    assert "1 pairs of twins" in outcome.out
+    assert "no leakage between splits to look for" in outcome.out
+
+
+def test_a_folder_without_images_is_an_error(crackdet: Callable[..., Any], tmp_path: Path) -> None:
+    outcome = crackdet("data", "check", tmp_path)
+    assert outcome.code == 1
+    assert f"{tmp_path} holds no images" in outcome.err
+
+
+def test_info_and_group_agree_on_a_folder(
+    crackdet: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    options = ("--validation-fraction", "0.25", "--test-fraction", "0.25", "--verbose", "0")
+    info = crackdet("data", "info", folder, *options)
+    assert info.code == 0, info.err
+    out = tmp_path / "groups.csv"
+    assert crackdet("data", "group", folder, *options, "--out", out).code == 0
+    table = rows(out)
+    assert {row["key"] for row in table} == {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")
+    }
+    splits_of_group: dict[str, set[str]] = {}
+    for row in table:
+        splits_of_group.setdefault(row["group"], set()).add(row["split"])
+        assert row["label"] == row["key"].split("/")[0]
+    assert {len(splits) for splits in splits_of_group.values()} == {1}
+    for split in ("train", "validation", "test"):
+        images = [row for row in table if row["split"] == split]
+        groups = {row["group"] for row in images}
+        assert f"{split}  {len(images)} images in {len(groups)} groups" in info.out
+
+
+@pytest.mark.slow
+def test_the_demo_is_built_described_and_checked(
+    crackdet: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = ("--data-dir", tmp_path)
+    built = crackdet("data", "build", "demo", *place)
+    assert built.code == 0, built.err
+    path = Path(built.out.splitlines()[-2].removeprefix("Built: "))
+    assert path.is_relative_to(tmp_path)
+    assert list(path.glob("*.array_record*"))
+    info = crackdet("data", "info", "demo", *place, "--verbose", "0")
+    assert "train  960 images" in info.out
+    checked = crackdet("data", "check", "demo", *place, "--strict", "--verbose", "0")
+    assert checked.code == 0, checked.out
+    assert "1200 readable images, 0 unreadable files" in checked.out
+    assert "0 pairs in different splits" in checked.out
+
+
+@pytest.mark.parametrize("source", ["imagenet", "concrete_cracks/best", "no/such/folder"])
+def test_only_known_data_sets_are_built(
+    crackdet: Callable[..., Any], tmp_path: Path, source: str
+) -> None:
+    outcome = crackdet("data", "build", source, "--data-dir", tmp_path)
+    assert outcome.code == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert source.rpartition("/")[2] in outcome.err
+
+
+def test_an_absent_source_is_named_with_what_may_be_given(crackdet: Callable[..., Any]) -> None:
+    outcome = crackdet("data", "info", "walls")
+    assert outcome.code == 1
+    assert "'walls'" in outcome.err
+    assert "concrete_cracks" in outcome.err
