@@ -4,6 +4,7 @@ import importlib.util
 import queue
 import tempfile
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -49,20 +50,16 @@ def make_engine(name: str, model: keras.Model, sample: np.ndarray) -> Engine:
     try:
         fast = OpenVinoEngine(model)
         difference = _difference(fast, plain, sample)
+        problem = f"its features differ from Keras' by {difference:.1e} of the largest"
+        if difference <= TOLERANCE:
+            return fast
     except Exception as error:  # conversion fails in many ways; the remedy is the same
-        if name == "auto":
-            return plain
-        raise CrackdetError(
-            f"OpenVINO cannot run this model ({error}). Use the engine 'keras'."
-        ) from error
-    if difference <= TOLERANCE:
-        return fast
-    if name == "auto":
-        return plain
-    raise CrackdetError(
-        f"OpenVINO's features differ from Keras' by {difference:.1e}, more than {TOLERANCE:.0e}. "
-        "Use the engine 'keras'."
-    )
+        problem = str(error)
+    message = f"OpenVINO cannot run this model: {problem}."
+    if name == "openvino":
+        raise CrackdetError(f"{message} Use the engine 'keras'.")
+    warnings.warn(f"{message} Keras runs it, more slowly.", stacklevel=2)
+    return plain
 
 
 class KerasEngine:
@@ -100,7 +97,7 @@ class OpenVinoEngine:
         import openvino
 
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "prefix.xml")
+            path = str(Path(folder, "prefix.xml"))  # Keras wants text here
             model.export(path, format="openvino", verbose=False)
             network = openvino.Core().read_model(path)
             network.reshape([1, *model.inputs[0].shape[1:]])

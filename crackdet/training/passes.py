@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import keras
 import numpy as np
 
 from crackdet.data.splits import ImageSplit
-from crackdet.training.engines import Engine, prefetch
+from crackdet.training.engines import Engine, jit_compile, prefetch
 from crackdet.training.progress import progress_bar
 from crackdet.training.seeds import reseed
 from crackdet.training.tables import FeatureTable
@@ -74,16 +75,16 @@ def image_batches(
         seed: With the chunk's number the seed of the augmentation.
     """
     rows = split.rows[indices]
+    augmenter = _compiled(augmentation, split.image_size) if augmentation is not None else None
     for chunk in np.unique(rows // CHUNK):
         members = rows // CHUNK == chunk
         images = split.images(indices[members]).astype(np.float32)
-        if augmentation is not None:
+        if augmenter is not None:
             places = rows[members] % CHUNK
             full = np.zeros((CHUNK, *images.shape[1:]), np.float32)
             full[places] = images
-            reseed(augmentation, *seed, int(chunk))
-            augmented = keras.ops.convert_to_numpy(augmentation(full, training=True))
-            images = augmented[places].astype(np.float32)
+            reseed(augmenter, *seed, int(chunk))
+            images = np.asarray(augmenter.predict_on_batch(full))[places].astype(np.float32)
         yield rows[members], images
 
 
@@ -93,6 +94,25 @@ def table_batches(table: FeatureTable, rows: np.ndarray) -> Batches:
     for first in range(0, len(rows), CHUNK):
         chosen = rows[first : first + CHUNK]
         yield chosen, values[chosen].astype(np.float32)
+
+
+class _InTraining(keras.layers.Layer):
+    """Runs a layer as in training wherever it stands."""
+
+    def __init__(self, layer: keras.Layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, images: Any) -> Any:
+        return self.layer(images, training=True)
+
+
+def _compiled(augmentation: keras.Layer, image_size: tuple[int, int]) -> keras.Model:
+    """Returns a model that augments; compiled, it runs in little more than half the time."""
+    images = keras.Input((*image_size, 3))
+    model = keras.Model(images, _InTraining(augmentation)(images))
+    model.jit_compile = jit_compile()
+    return model
 
 
 class _Writer:
