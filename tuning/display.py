@@ -1,0 +1,126 @@
+"""What a search shows while it runs: a live table on a terminal, else one line a trial."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rich
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tuning.engine import Finished, Task
+from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
+
+SHOWN = 12  # best trials in the live table, which must fit on a screen
+
+
+class Display:
+    """Shows the trials of a search; a `tuning.engine.Watcher`.
+
+    Args:
+        leaderboard: Where finished trials go.
+        max_trials: Trials that the search runs at most.
+        verbose: 0 shows nothing.
+        console: Where to show it. Defaults to the standard output.
+    """
+
+    def __init__(
+        self,
+        leaderboard: Leaderboard,
+        max_trials: int,
+        *,
+        verbose: int = 1,
+        console: Console | None = None,
+    ):
+        self.leaderboard = leaderboard
+        self.max_trials = max_trials
+        self.verbose = verbose
+        # The console of every other progress bar, so that one may show below the table.
+        self.console = console or rich.get_console()
+        self._running: tuple[Task, float] | None = None
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Keeps the table up to date while the block runs, on a terminal."""
+        if not self.verbose or not self.console.is_terminal:
+            yield
+            return
+        with Live(get_renderable=self.render, console=self.console, refresh_per_second=2):
+            yield
+
+    def started(self, task: Task) -> None:
+        """Notes that a trial runs."""
+        self._running = task, time.monotonic()
+
+    def finished(self, trial: Finished, *, replayed: bool) -> None:
+        """Adds a trial to the leaderboard and tells how it ended."""
+        self._running = None
+        self.leaderboard.add(trial)
+        if replayed:
+            return
+        if trial.outcome.failed or not self.console.is_terminal:
+            self.say(self._line(trial))
+
+    def say(self, line: str) -> None:
+        """Prints a line, above the table while there is one."""
+        if self.verbose:
+            self.console.print(Text(line), soft_wrap=True)
+
+    def render(self) -> Group:
+        """Returns the table of the best trials and the line on what runs."""
+        board = self.leaderboard
+        columns = ("trial", *HYPERPARAMETERS, *board.metrics, "epochs", "seconds")
+        table = Table(*columns)
+        for place, trial in enumerate(board.ranked()[:SHOWN]):
+            row = board.row(trial)
+            cells = [_cell(row[column]) for column in columns]
+            table.add_row(*cells, style="bold green" if place == 0 else "")
+        return Group(table, Text(self.status()))
+
+    def status(self) -> str:
+        """Returns one line: what is done, what runs, about how long it will take."""
+        board = self.leaderboard
+        parts = [f"{len(board.trials)} of {self.max_trials} trials done"]
+        if board.failures():
+            parts.append(f"{len(board.failures())} failed")
+        if self._running is not None:
+            task, start = self._running
+            parts.append(f"trial {task.trial} has run for {_duration(time.monotonic() - start)}")
+        if left := self._time_left():
+            parts.append(left)
+        return ", ".join(parts)
+
+    def describe(self, trial: Finished) -> str:
+        """Returns a trial in words."""
+        row = self.leaderboard.row(trial)
+        drawn = ", ".join(f"{name} {_cell(row[name])}" for name in HYPERPARAMETERS)
+        if trial.outcome.failed:
+            where = self.leaderboard.folder / f"trial_{row['trial']}" / "error.txt"
+            return f"trial {row['trial']} failed: {row['error']} ({drawn}; traceback in {where})"
+        values = ", ".join(f"{name} {_cell(row[name])}" for name in self.leaderboard.metrics)
+        return f"trial {row['trial']}: {values} ({drawn}; {_duration(row['seconds'])})"
+
+    def _line(self, trial: Finished) -> str:
+        parts = [self.describe(trial), f"{len(self.leaderboard.trials)} of {self.max_trials} done"]
+        return ", ".join(filter(None, [*parts, self._time_left()]))
+
+    def _time_left(self) -> str:
+        trials = self.leaderboard.trials
+        remaining = self.max_trials - len(trials)
+        if not trials or not remaining:
+            return ""
+        mean = sum(trial.outcome.seconds for trial in trials) / len(trials)
+        return f"about {_duration(mean * remaining)} left"
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,238 @@
+"""The search's hypermodel: crackdet's classifier, trained by `crackdet.training.fit`."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import keras
+import keras_tuner
+import numpy as np
+
+from crackdet.data import CrackData
+from crackdet.data.images import ImageSize
+from crackdet.data.splits import ImageSplit
+from crackdet.layers import augmentation
+from crackdet.models import mobilenet_v2_classifier
+from crackdet.training import FeatureCache, fit
+from tuning.space import SearchSpace
+
+
+class CrackHyperModel(keras_tuner.HyperModel):
+    """`mobilenet_v2_classifier` with searched dropout, learning rate and unfreeze depth.
+
+    Works with any tuner of KerasTuner. Trials start from the same seed, so that they differ by
+    their hyperparameters alone; repeated executions of a trial start from different ones.
+
+    Args:
+        image_size: Height and width of the images, or one integer for a square.
+        num_classes: Number of classes.
+        space: What is searched. Defaults to `SearchSpace()`.
+        alpha: Width of MobileNetV2.
+        weights: Starting weights: "imagenet", "concrete", None or a path.
+        strength: Strength of `crackdet.layers.augmentation`; 0 for none. With `views=1` no
+            augmentation takes place.
+        epochs: Epochs of a trial.
+        views: See `crackdet.training.fit`: None trains the whole model with live augmentation; K
+            trains on features of K views of each image, which needs `cache`.
+        cache: Where frozen features are kept. Trials start from the same weights and so share
+            them.
+        seed: Seed of the head's weights, dropout, order and augmentation.
+        view_seed: Seed of the augmented views, which are shared between trials of different
+            seeds. Defaults to `seed`.
+
+    Example:
+
+    >>> data = crackdet.load_data("demo", image_size=96)
+    >>> hypermodel = tuning.CrackHyperModel(96, alpha=0.35, weights=None, epochs=1)
+    >>> tuner = keras_tuner.RandomSearch(
+    ...     hypermodel, "val_loss", max_trials=2, directory="search", project_name="demo")
+    >>> tuner.search(data.train, validation_data=data.validation)
+    """
+
+    def __init__(
+        self,
+        image_size: ImageSize = 224,
+        *,
+        num_classes: int = 2,
+        space: SearchSpace | None = None,
+        alpha: float = 1.0,
+        weights: str | Path | None = "imagenet",
+        strength: float = 1.0,
+        epochs: int = 3,
+        views: int | None = None,
+        cache: FeatureCache | None = None,
+        seed: int = 0,
+        view_seed: int | None = None,
+    ):
+        super().__init__(name="crackdet")
+        self.image_size = image_size
+        self.num_classes = num_classes
+        self.space = space or SearchSpace()
+        self.alpha = alpha
+        self.weights = weights
+        self.strength = strength
+        self.epochs = epochs
+        self.views = views
+        self.cache = cache
+        self.seed = seed
+        self.view_seed = seed if view_seed is None else view_seed
+        self._executions: Counter[tuple] = Counter()
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds the untrained classifier; `fit` compiles it.
+
+        Args:
+            hp: KerasTuner's hyperparameters.
+        """
+        values = self.space.values(hp)
+        seed = self._execution_seed(values)
+        augmented = self.strength and self.views != 1
+        return mobilenet_v2_classifier(
+            self.image_size,
+            self.num_classes,
+            unfreeze_depth=values["unfreeze_depth"],
+            dropout=values["dropout"],
+            alpha=self.alpha,
+            weights=self.weights,
+            augmentation=augmentation(self.strength, seed=seed) if augmented else None,
+            seed=seed,
+        )
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        x: CrackData | ImageSplit | np.ndarray,
+        y: np.ndarray | None = None,
+        *,
+        validation_data: ImageSplit | tuple | None = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        initial_epoch: int = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: Any = 0,
+        **options: Any,
+    ) -> keras.callbacks.History:
+        """Trains a model of `build` with `crackdet.training.fit`.
+
+        Args:
+            hp: The hyperparameters that the model was built with.
+            model: The model.
+            x: A `CrackData`; or the training images, as an `ImageSplit` or as a uint8 array with
+                their labels in `y`.
+            y: Labels, where `x` is an array.
+            validation_data: An `ImageSplit`, or `(images, labels)`, where `x` is no `CrackData`.
+            batch_size: Images in a step. Defaults to that of the split.
+            epochs: Epochs at the end of this call. Defaults to the hypermodel's.
+            initial_epoch: Epochs that the model has been trained for, as hyperband counts; the
+                head's own phase is then over.
+            callbacks: Keras callbacks; they see the whole model.
+            verbose: As in `crackdet.training.fit`; "auto" counts as 0.
+            **options: Further arguments of `crackdet.training.fit`, such as `class_weight`.
+
+        Returns:
+            `History` of numbers: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+
+        Raises:
+            ValueError: If the data are of another kind.
+        """
+        values = self.space.values(hp)
+        seed = self._execution_seed(values)
+        self._executions[_key(values)] += 1
+        if initial_epoch and values["unfreeze_depth"]:
+            options.setdefault("head_epochs", 0)
+        history = fit(
+            model,
+            _as_data(x, y, validation_data, self.image_size, batch_size),
+            epochs=(self.epochs if epochs is None else epochs) - initial_epoch,
+            learning_rate=values["learning_rate"],
+            views=self.views,
+            cache=None if self.cache is None else shared_views(self.cache, self.view_seed),
+            seed=seed,
+            callbacks=callbacks,
+            verbose=0 if verbose == "auto" else verbose,
+            **options,
+        )
+        # KerasTuner takes every entry for a metric, and a phase is a word.
+        del history.history["phase"]
+        return history
+
+    def _execution_seed(self, values: dict[str, Any]) -> int:
+        execution = self._executions[_key(values)]
+        if not execution:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, execution]).generate_state(1)[0])
+
+
+def fill_cache(hypermodel: CrackHyperModel, data: CrackData) -> None:
+    """Computes the features that all trials of a search share, if it uses a cache.
+
+    Those at the boundary of the deepest trial are the last that no trial changes: all others are
+    computed from them, when a trial first asks.
+
+    Args:
+        hypermodel: Its space says how deep trials go.
+        data: Its `train` and `validation` are passed through the network.
+    """
+    if hypermodel.views is None or hypermodel.cache is None:
+        return
+    model = hypermodel.build(hypermodel.space.hyperparameters())
+    cache = shared_views(hypermodel.cache, hypermodel.view_seed)
+    depth = hypermodel.space.high("unfreeze_depth")
+    for view in range(hypermodel.views):
+        cache.features(model, depth, data.train, view=view)
+    cache.features(model, depth, data.validation)
+
+
+def shared_views(cache: FeatureCache, seed: int) -> FeatureCache:
+    """Returns a cache that makes augmented views from `seed`, whatever the trial's own seed.
+
+    Each trial has its own seed, and would otherwise compute its own views.
+    """
+    return cast(FeatureCache, _SharedViews(cache, seed))
+
+
+class _SharedViews:
+    def __init__(self, cache: FeatureCache, seed: int):
+        self._cache = cache
+        self._seed = seed
+
+    def features(
+        self,
+        model: keras.Model,
+        depth: int,
+        split: ImageSplit,
+        view: int = 0,
+        augmentation: keras.Layer | None = None,
+        seed: int = 0,
+    ) -> Any:
+        return self._cache.features(model, depth, split, view, augmentation, self._seed)
+
+
+def _key(values: dict[str, Any]) -> tuple:
+    return tuple(sorted(values.items()))
+
+
+def _as_data(
+    x: Any, y: Any, validation_data: Any, image_size: ImageSize, batch_size: int | None
+) -> CrackData:
+    if isinstance(x, CrackData):
+        data = x
+    elif isinstance(x, ImageSplit) and isinstance(validation_data, ImageSplit):
+        data = CrackData(x, validation_data, validation_data.subset([]))
+    elif isinstance(validation_data, tuple | list) and y is not None:
+        none = (np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64))
+        data = CrackData.from_arrays((x, y), tuple(validation_data), none, image_size=image_size)
+    else:
+        raise ValueError(
+            "Expected a CrackData, two ImageSplits (data.train, validation_data=data.validation) "
+            "or arrays (images, labels, validation_data=(images, labels)). "
+            f"Received: {type(x).__name__}, {type(y).__name__}, {type(validation_data).__name__}"
+        )
+    if batch_size is None:
+        return data
+    train = data.train.subset(range(data.train.num_images))
+    train.batch_size = batch_size
+    return dataclasses.replace(data, train=train)

@@ -1,0 +1,94 @@
+"""KerasTuner's oracles, which choose the next hyperparameters, set up so that they repeat."""
+
+import math
+from typing import Any
+
+import keras_tuner
+from keras_tuner.oracles import (
+    BayesianOptimizationOracle,
+    GridSearchOracle,
+    HyperbandOracle,
+    RandomSearchOracle,
+)
+
+from tuning.seeds import oracle_seed
+from tuning.space import SearchSpace
+
+TUNERS = ("bayesian", "hyperband", "random", "grid")
+
+# KerasTuner takes a space for exhausted after 20 draws that were all tried before, which happens
+# to a space of 7 combinations with one left 1 time in 20; after 1,000 draws it does not happen.
+MAX_COLLISIONS = 1000
+
+
+class BayesianOracle(BayesianOptimizationOracle):
+    """KerasTuner's Bayesian oracle, but for proposing again what it has tried.
+
+    The Gaussian process proposes the same corner or integer over and over once it is sure of it.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the next values, drawn at random where the proposal is not new."""
+        response = super().populate_space(trial_id)
+        if response["values"] is not None and self._duplicate(response["values"]):
+            return self._random_populate_space()
+        return response
+
+
+def make_oracle(
+    tuner: str,
+    space: SearchSpace,
+    objective: keras_tuner.Objective,
+    *,
+    max_trials: int,
+    epochs: int,
+    seed: int,
+) -> keras_tuner.Oracle:
+    """Returns the oracle of a search.
+
+    Args:
+        tuner: "bayesian", "hyperband", "random" or "grid".
+        space: What is searched.
+        objective: What is minimised or maximised.
+        max_trials: Trials at most. Hyperband runs as many of its iterations as fit.
+        epochs: Epochs of a trial; hyperband's largest number.
+        seed: The search's seed.
+
+    Raises:
+        ValueError: If the tuner is unknown.
+    """
+    if tuner not in TUNERS:
+        raise ValueError(f"Expected tuner to be one of {TUNERS}. Received: {tuner!r}")
+    common = {
+        "objective": objective,
+        "hyperparameters": space.grid(max_trials) if tuner == "grid" else space.hyperparameters(),
+        "allow_new_entries": False,
+        "tune_new_entries": False,
+        "seed": oracle_seed(seed),
+        # Failures in a row are counted by the search, which stops with a sentence.
+        "max_consecutive_failed_trials": None,
+    }
+    if tuner == "hyperband":
+        oracle = HyperbandOracle(max_epochs=epochs, hyperband_iterations=max_trials, **common)
+        oracle.max_trials = max_trials  # not among its arguments
+    elif tuner == "bayesian":
+        # KerasTuner's 3 random trials for each hyperparameter would be all of a short search.
+        initial = max(2, min(3 * len(space.searched), max_trials // 2))
+        oracle = BayesianOracle(max_trials=max_trials, num_initial_points=initial, **common)
+    else:
+        kind = RandomSearchOracle if tuner == "random" else GridSearchOracle
+        oracle = kind(max_trials=max_trials, **common)
+    oracle._max_collisions = MAX_COLLISIONS
+    oracle.verbose = 0
+    return oracle
+
+
+def trial_limit(tuner: str, space: SearchSpace, max_trials: int) -> int:
+    """Returns how many trials a search has at most: fewer than `max_trials` in a small space."""
+    if tuner == "grid":
+        points = space.grid(max_trials).space
+        return math.prod(len(choice.values) for choice in points)
+    # Hyperband tries a combination again for more epochs.
+    if tuner == "hyperband" or space.count is None:
+        return max_trials
+    return min(max_trials, space.count)

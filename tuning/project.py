@@ -1,0 +1,132 @@
+"""The folder of a search: its options, its lock, and the journal that it is resumed from."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from crackdet.errors import CrackdetError
+from crackdet.files import read_json, write_json
+
+OPTIONS = "search.json"
+JOURNAL = "journal.jsonl"
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def open_project(
+    directory: str | os.PathLike[str], options: Mapping[str, Any], *, resume: bool = True
+) -> Iterator[Path]:
+    """Yields the folder of a search, held against other processes.
+
+    Args:
+        directory: The folder. It need not exist.
+        options: Every choice that the trials depend on.
+        resume: Whether a search that stands there may go on.
+
+    Raises:
+        CrackdetError: If the folder holds something else, a search with other options, or one
+            that is running; or if `resume` is False and it is not empty.
+    """
+    folder = Path(directory)
+    if folder.exists() and not folder.is_dir():
+        raise CrackdetError(f"{folder} is a file: name a folder for the search.")
+    occupied = folder.is_dir() and any(path.name != LOCK for path in folder.iterdir())
+    if occupied and not resume:
+        raise CrackdetError(
+            f"{folder} is not empty: name another directory, or pass resume=True to go on with "
+            "the search in it."
+        )
+    if occupied and not (folder / OPTIONS).exists():
+        raise CrackdetError(
+            f"{folder} holds files but no search ({OPTIONS} is missing): name another directory."
+        )
+    wanted = json.loads(json.dumps(options))
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        if (folder / OPTIONS).exists():
+            _check_same(folder, read_json(folder / OPTIONS), wanted)
+        else:
+            write_json(folder / OPTIONS, wanted)
+        yield folder
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # The system frees the lock when the process ends, however it ends.
+    with open(folder / LOCK, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CrackdetError(
+                f"Another process is searching in {folder}: wait for it or name another directory."
+            ) from error
+        yield
+
+
+def _check_same(folder: Path, earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    changes = [
+        f"{name} was {earlier.get(name)} and is {wanted.get(name)}"
+        for name in {**earlier, **wanted}
+        if earlier.get(name) != wanted.get(name)
+    ]
+    if changes:
+        raise CrackdetError(
+            f"{folder} holds a search with other options: {'; '.join(changes)}. Give the same "
+            "options to go on with it, or name another directory."
+        )
+
+
+class Journal:
+    """The starts and ends of trials, in their order, each written before the search goes on.
+
+    What a killed process left half-written at the end is cut off.
+
+    Args:
+        path: The file, one JSON object a line.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self.events: list[dict[str, Any]] = []
+        content = path.read_bytes() if path.exists() else b""
+        whole = 0
+        for line in content.splitlines(keepends=True):
+            event = _event(line)
+            if event is None:
+                break
+            self.events.append(event)
+            whole += len(line)
+        if whole < len(content):
+            os.truncate(path, whole)
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        """Writes an event to the disk.
+
+        Raises:
+            CrackdetError: If the disk is full or the file cannot be written.
+        """
+        try:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(event) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CrackdetError(
+                f"Cannot write {self._path}: {error.strerror}. Mend that and give the same "
+                "options again: the search goes on where it stopped."
+            ) from error
+        self.events.append(dict(event))
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
