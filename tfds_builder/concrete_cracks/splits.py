@@ -69,7 +69,7 @@ def place(
     Returns:
         The placements, in the order of the images.
     """
-    names = _distinct_names(images)
+    names = distinct_names(images)
     table = shipped_table()
     if all(image.key in table for image in images):
         groups = np.array([table[image.key]["group"] for image in images])
@@ -85,7 +85,7 @@ def place(
     return [Placement(*row) for row in zip(names, words, groups.tolist(), strict=True)]
 
 
-def _distinct_names(images: Sequence[SourceImage]) -> list[str]:
+def distinct_names(images: Sequence[SourceImage]) -> list[str]:
     """Returns content keys, with exact copies told apart by a number in the order of file names."""
     copies: Counter[str] = Counter()
     names = [""] * len(images)

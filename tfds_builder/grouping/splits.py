@@ -1,0 +1,101 @@
+"""Splits that keep groups together, and the measure of how much a split leaks."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfds_builder.grouping.groups import twin_groups
+from tfds_builder.grouping.links import Links
+
+TRAIN, VALIDATION, TEST = range(3)
+
+
+def assign_splits(
+    groups: np.ndarray,
+    labels: np.ndarray,
+    keys: Sequence[str],
+    fractions: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> np.ndarray:
+    """Puts whole groups into splits so that each has its share of every class.
+
+    Groups are dealt out from the largest to the smallest, groups of one size in an order drawn
+    from `seed`, each to the split that lacks its classes most. The result depends on the groups and
+    the keys of their members alone, not on the order in which they come.
+
+    Args:
+        groups: int64 `(count,)`. Distinct numbers for all images give a plain stratified split.
+        labels: int64 `(count,)`.
+        keys: `count` distinct names that stay with the images, such as content keys.
+        fractions: Shares of train, validation and test; they add up to 1.
+        seed: Which of the many such splits.
+
+    Returns:
+        int64 `(count,)`: 0 train, 1 validation, 2 test.
+
+    Raises:
+        ValueError: The fractions do not add up to 1, or two keys are equal.
+
+    Example:
+
+    >>> splits = assign_splits(np.arange(100), np.arange(100) % 2, [str(i) for i in range(100)])
+    >>> np.bincount(splits).tolist()
+    [80, 10, 10]
+    """
+    if abs(sum(fractions) - 1) > 1e-9 or min(fractions) < 0:
+        raise ValueError(f"`fractions` must be positive and add up to 1; received {fractions}.")
+    if len(set(keys)) != len(groups):
+        raise ValueError("`keys` must be distinct, one for each image.")
+    _, labels = np.unique(labels, return_inverse=True)
+    members: dict[int, list[int]] = {}
+    for image, group in enumerate(np.asarray(groups).tolist()):
+        members.setdefault(group, []).append(image)
+    target = np.outer(fractions, np.bincount(labels)).clip(1e-9)
+    filled = np.zeros_like(target)
+    splits = np.zeros(len(groups), np.int64)
+    for images in sorted(members.values(), key=lambda m: _dealing_order(m, keys, seed)):
+        classes = np.bincount(labels[images], minlength=target.shape[1])
+        # The rise of sum(filled**2 / target), which is least when all splits fill alike.
+        cost = (classes * (filled + classes / 2) / target).sum(axis=1)
+        split = int(cost.argmin())
+        filled[split] += classes
+        splits[images] = split
+    return splits
+
+
+def _dealing_order(images: list[int], keys: Sequence[str], seed: int) -> tuple[int, bytes]:
+    name = min(keys[image] for image in images)
+    return -len(images), hashlib.sha256(f"{seed}/{name}".encode()).digest()
+
+
+def leakage(links: Links, splits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Measures how much of the test split is known from training.
+
+    Args:
+        links: Verified links between the images.
+        splits: int64 `(count,)`: 0 train, 1 validation, 2 test.
+        labels: int64 `(count,)`.
+
+    Returns:
+        A dict with `test_images`, `twin` and `twin_or_overlap`: the shares in [0, 1] of test
+        images that have a twin, or a twin or an overlapping crop, in train; and `by_class`, the
+        same two shares for each label.
+    """
+    # Being the same crop is transitive, so a set of twins counts as one crop.
+    crop = twin_groups(len(splits), links)
+    trained = np.bincount(crop, weights=splits == TRAIN) > 0
+    touched = trained.copy()
+    for here, there in ((links.first, links.second), (links.second, links.first)):
+        touched[crop[here[trained[crop[there]]]]] = True
+    test = splits == TEST
+    known = np.stack([trained[crop], touched[crop]]) & test
+
+    def shares(mask: np.ndarray) -> dict[str, float]:
+        count = max(1, int(mask.sum()))
+        twin, either = (round(float((row & mask).sum() / count), 4) for row in known)
+        return {"twin": twin, "twin_or_overlap": either}
+
+    by_class = {int(label): shares(test & (labels == label)) for label in np.unique(labels)}
+    return {"test_images": int(test.sum()), **shares(test), "by_class": by_class}
