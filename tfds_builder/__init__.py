@@ -1,1 +1,1 @@
-"""Data sets that crackdet packages for TensorFlow Datasets, and the grouping behind their splits."""
+"""Data sets that crackdet packages for TFDS, and the grouping behind their splits."""
