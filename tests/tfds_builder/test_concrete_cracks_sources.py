@@ -239,7 +239,7 @@ def test_a_wrong_count_is_refused(tmp_path: Path, small: None, dummy_members: Me
 
 def test_the_dummy_data_are_too_few_without_the_exception(dummy_members: Members) -> None:
     images = [sources.SourceImage(name, 0, b"", name) for name in dummy_members]
-    with pytest.raises(DataSourceError, match="32 images in Negative/ where .* 20,000"):
+    with pytest.raises(DataSourceError, match=r"32 images in Negative/ where .* 20,000"):
         sources.check_complete(Path("a.zip"), images)
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfds_builder.concrete_cracks import disk, formats, procedural, sources, splits
-from tfds_builder.concrete_cracks.errors import DataSourceError
+from tfds_builder.concrete_cracks import disk, download, formats, procedural, sources, splits
 
 DEMO_IMAGES = 1200
 _DEMO_QUALITY = 90  # Of JPEG: the official images' quantization tables lie near it.
@@ -122,7 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     ) -> dict[str, Iterator[_Example]]:
         if self.builder_config.name == "demo":
             return {split: _demo_examples(split) for split in splits.SPLITS}
-        source = _get_source(dl_manager)
+        source = download.get_source(dl_manager)
         images = _read(source)
         disk.check_space(Path(self.data_dir), sum(len(image.jpeg) for image in images))
         placements = splits.place(images, self.builder_config.name, progress=_progress_bars())
@@ -169,28 +168,6 @@ def _demo_examples(split: str) -> Iterator[_Example]:
         )
 
 
-def _get_source(dl_manager: tfds.download.DownloadManager) -> Path:
-    """Returns what the user has put into `manual_dir`, else the downloaded archive."""
-    try:
-        manual_dir = Path(dl_manager.manual_dir)
-    except AssertionError:  # TFDS's way of saying that the folder is missing or empty.
-        manual_dir = None
-    source = sources.find_source(manual_dir) if manual_dir else None
-    if source:
-        return source
-    try:
-        return Path(dl_manager.download(sources.URL))
-    except Exception as error:  # Many libraries take part: requests, promise, checksums, the disk.
-        if disk.is_full(error):
-            raise
-        where = f"in {manual_dir}" if manual_dir else "in a folder and name it with manual_dir"
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise DataSourceError(
-            f"The images could not be downloaded ({reason}): get {sources.ARCHIVE_NAME!r} from "
-            f"{sources.HOMEPAGE} with a browser and put it {where}."
-        ) from error
-
-
 def _read(source: Path) -> list[sources.SourceImage]:
     """Reads the whole source, showing TFDS's progress bar."""
     bar = tfds.core.utils.tqdm(
@@ -212,10 +189,10 @@ def _progress_bars() -> Callable[[str, int, int], None]:
 
     def show(what: str, done: int, total: int) -> None:
         if what not in bars:
+            for earlier in bars.values():
+                earlier.close()
             bars[what] = tfds.core.utils.tqdm(desc=what.capitalize(), total=total, leave=False)
         bars[what].update(done - shown[what])
         shown[what] = done
-        if done >= total:
-            bars[what].close()
 
     return show
