@@ -5,6 +5,7 @@ down to `block_1` (17), and the stem, `Conv1` with `expanded_conv` (18). Depth 0
 """
 
 import re
+from numbers import Integral
 
 import keras
 
@@ -142,8 +143,8 @@ def split_at(model: keras.Model, depth: int) -> tuple[keras.Model, keras.Model]:
 def inference_graph(model: keras.Model) -> keras.Model:
     """Returns what a classifier computes at inference, as a model that shares its layers.
 
-    Without augmentation and dropout, whose random states are weights to Keras, the weights of two
-    classifiers of the same `alpha` and `num_classes` line up.
+    Without augmentation and dropout, two classifiers of the same `alpha` and `num_classes` have the
+    same layers, so that a file of weights of one fits the other.
     """
     images = model.get_layer(PREPROCESSING_NAME).input
     predictions = model.get_layer(HEAD_NAME)(model.get_layer(POOLING_NAME).output)
@@ -159,8 +160,8 @@ def backbone(model: keras.Model) -> keras.Model:
 
 def check_depth(depth: int, argument: str) -> None:
     """Raises ValueError unless `depth` is an integer from 0 to 18."""
-    # A KerasTuner or NumPy integer is one too, True is not.
-    whole = not isinstance(depth, bool) and hasattr(depth, "__index__")
+    # A NumPy integer is one too; True is not meant as 1.
+    whole = isinstance(depth, Integral) and not isinstance(depth, bool)
     if not whole or not 0 <= depth <= MAX_DEPTH:
         raise ValueError(
             f"`{argument}` must be an integer from 0 (head only) to {MAX_DEPTH} (everything). "

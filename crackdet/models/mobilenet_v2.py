@@ -1,10 +1,12 @@
 """The classifier: images in, probabilities out, preprocessing inside."""
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 
 import keras
 
+from crackdet.layers import Augmentation
 from crackdet.models.blocks import (
     DROPOUT_NAME,
     HEAD_NAME,
@@ -48,7 +50,7 @@ def mobilenet_v2_classifier(
             preset's name such as `"concrete"` (backbone and head), the path of a `.keras` or
             `.weights.h5` file of a classifier with the same `alpha` and `num_classes`, or None
             (random).
-        augmentation: Layer applied to the images in training, such as
+        augmentation: Layer applied to the images in training only, such as
             `crackdet.layers.augmentation()`; None for none. It must keep the images' shape.
         seed: Seed of the head's initial weights and of dropout.
 
@@ -75,7 +77,8 @@ def mobilenet_v2_classifier(
     images = keras.Input((height, width, 3), name="image")
     x = images
     if augmentation is not None:
-        x = augmentation(x)
+        # Wrapped, since Keras' random layers would augment at a plain `model(images)` too.
+        x = Augmentation([augmentation], name="augmentation")(x)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name=PREPROCESSING_NAME)(x)
 
     # Backbone: built on the tensor above, so that its layers stand in this model's own graph.
@@ -100,8 +103,8 @@ def mobilenet_v2_classifier(
 
 
 def _check_image_size(image_size: int | Sequence[int]) -> tuple[int, int]:
-    sizes = (image_size, image_size) if hasattr(image_size, "__index__") else tuple(image_size)
-    if len(sizes) != 2 or not all(hasattr(s, "__index__") and s >= MIN_SIZE for s in sizes):
+    sizes = image_size if isinstance(image_size, Sequence) else (image_size, image_size)
+    if len(sizes) != 2 or not all(isinstance(s, Integral) and s >= MIN_SIZE for s in sizes):
         raise ValueError(
             f"`image_size` must be (height, width) in pixels, each an integer of at least "
             f"{MIN_SIZE}. Received: image_size={image_size!r}"
@@ -113,14 +116,14 @@ def _check_image_size(image_size: int | Sequence[int]) -> tuple[int, int]:
 def _check_arguments(
     num_classes: int, dropout: float, alpha: float, augmentation: keras.layers.Layer | None
 ) -> None:
-    if not hasattr(num_classes, "__index__") or num_classes < 2:
+    if not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(
             "`num_classes` must be an integer of at least 2 (two classes take two outputs). "
             f"Received: num_classes={num_classes!r}"
         )
-    if not 0 <= dropout < 1:
+    if not isinstance(dropout, Real) or not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout!r}")
-    if not MIN_ALPHA <= alpha <= MAX_ALPHA:
+    if not isinstance(alpha, Real) or not MIN_ALPHA <= alpha <= MAX_ALPHA:
         raise ValueError(
             f"`alpha` must be from {MIN_ALPHA} to {MAX_ALPHA}. Received: alpha={alpha!r}"
         )

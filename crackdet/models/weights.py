@@ -19,6 +19,11 @@ _FILE_SUFFIXES = (".keras", ".weights.h5")
 
 def check_weights(weights: str | Path | None, alpha: float, num_classes: int) -> None:
     """Raises where `weights` cannot belong to the other arguments, before anything is built."""
+    if weights is not None and not isinstance(weights, str | Path):
+        raise ValueError(
+            "`weights` must be 'imagenet', a preset's name, the path of a .keras or .weights.h5 "
+            f"file, or None. Received: weights={weights!r}"
+        )
     if weights is None or is_file_name(weights):
         return
     if weights == "imagenet":

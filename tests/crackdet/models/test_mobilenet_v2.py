@@ -1,0 +1,286 @@
+"""The classifier's structure, arguments and starting weights."""
+
+import os
+import shutil
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from crackdet.errors import CrackdetError
+from crackdet.layers import augmentation
+from crackdet.models import (
+    load_model,
+    mobilenet_v2_classifier,
+    scale_logits,
+    set_unfreeze_depth,
+    split_at,
+    unfreeze_depth,
+)
+from crackdet.models.blocks import backbone
+
+WEIGHTS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
+
+
+def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(model(inputs, training=False))
+
+
+def test_one_flat_graph_in_the_documented_order(make_classifier) -> None:
+    model = make_classifier(augmentation=augmentation(seed=0))
+    names = [layer.name for layer in model.layers]
+    keras_own = keras.applications.MobileNetV2(
+        input_shape=(64, 64, 3), include_top=False, weights=None, alpha=0.35
+    )
+    assert names == [
+        "image",
+        "augmentation",
+        "preprocessing",
+        *(layer.name for layer in keras_own.layers[1:]),
+        "pooling",
+        "dropout",
+        "predictions",
+    ]
+    assert model.input_shape == (None, 64, 64, 3)
+    assert model.output_shape == (None, 2)
+
+
+def test_computes_what_keras_mobilenet_v2_computes(make_classifier, images) -> None:
+    model = make_classifier()
+    own = keras.applications.MobileNetV2(
+        input_shape=(64, 64, 3), include_top=False, weights=None, alpha=0.35, pooling="avg"
+    )
+    own.set_weights(backbone(model).get_weights())
+    features = predict(own, images.astype("float32") / 127.5 - 1)
+    kernel, bias = model.get_layer("predictions").get_weights()
+    logits = features @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(predict(model, images), expected, atol=1e-5)
+
+
+def test_integers_and_floats_are_read_alike(make_classifier, images) -> None:
+    model = make_classifier()
+    np.testing.assert_array_equal(
+        model.predict(images, verbose=0), model.predict(images.astype("float32"), verbose=0)
+    )
+
+
+@pytest.mark.parametrize("image_size", [32, (50, 71), [96, 40], (np.int64(32), 33)])
+def test_any_size_works_without_a_warning(image_size) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model = mobilenet_v2_classifier(image_size, 3, alpha=0.35, weights=None)
+    height, width = model.input_shape[1:3]
+    assert predict(model, np.zeros((1, height, width, 3), "uint8")).shape == (1, 3)
+
+
+def test_seed_fixes_the_head_and_dropout() -> None:
+    def head_and_dropout(seed: int | None) -> np.ndarray:
+        model = mobilenet_v2_classifier(32, alpha=0.35, weights=None, seed=seed)
+        _, suffix = split_at(model, 0)
+        return np.asarray(suffix(np.ones((4, 1280), "float32"), training=True))
+
+    np.testing.assert_array_equal(head_and_dropout(0), head_and_dropout(0))
+    assert not np.array_equal(head_and_dropout(0), head_and_dropout(1))
+    assert not np.array_equal(head_and_dropout(None), head_and_dropout(None))
+
+
+def test_dropout_drops_its_share() -> None:
+    model = mobilenet_v2_classifier(32, alpha=0.35, weights=None, dropout=0.4, seed=0)
+    dropped = np.asarray(model.get_layer("dropout")(np.ones((50, 1280), "float32"), training=True))
+    assert (dropped == 0).mean() == pytest.approx(0.4, abs=0.01)
+
+
+def test_mixed_precision_keeps_probabilities_in_float32(make_classifier, images) -> None:
+    expected = predict(make_classifier(), images)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = make_classifier(augmentation=augmentation(seed=0))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    predicted = predict(model, images)
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, expected, atol=0.02)
+    assert all(weight.dtype == "float32" for weight in model.weights)
+    prefix, suffix = split_at(model, 2)
+    np.testing.assert_allclose(predict(suffix, predict(prefix, images)), predicted, atol=2e-3)
+
+
+def test_trains_with_augmentation_and_learns(make_classifier, images) -> None:
+    model = make_classifier(unfreeze_depth=2, augmentation=augmentation(0.5, seed=0))
+    labels = np.arange(8) // 4
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", ["accuracy"])
+    before = model.evaluate(images, labels, verbose=0)[0]
+    model.fit(images, labels, epochs=10, batch_size=8, verbose=0)
+    assert model.evaluate(images, labels, verbose=0)[0] < before / 1.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"image_size": 31}, "at least 32"),
+        ({"image_size": (64,)}, "(height, width)"),
+        ({"image_size": (64, 64, 3)}, "(height, width)"),
+        ({"image_size": (64.0, 64.0)}, "integer"),
+        ({"image_size": "64"}, "(height, width)"),
+        ({"image_size": None}, "(height, width)"),
+        ({"num_classes": 1}, "at least 2"),
+        ({"num_classes": 2.0}, "integer"),
+        ({"unfreeze_depth": 19}, "0 (head only) to 18"),
+        ({"dropout": 1.0}, "[0, 1)"),
+        ({"dropout": float("nan")}, "[0, 1)"),
+        ({"dropout": "much"}, "[0, 1)"),
+        ({"alpha": 0.3}, "0.35 to 1.4"),
+        ({"alpha": "wide"}, "0.35 to 1.4"),
+        ({"alpha": 0.6, "weights": "imagenet"}, "0.35 or 0.5"),
+        ({"weights": 3}, "imagenet"),
+        ({"augmentation": "flip"}, "Keras layer"),
+    ],
+)
+def test_wrong_arguments_say_what_was_expected_and_received(wrong, expected) -> None:
+    with pytest.raises(ValueError, match="Received: ") as error:
+        mobilenet_v2_classifier(**{"image_size": 64, "alpha": 0.35, "weights": None, **wrong})
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_channels_first_is_refused() -> None:
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match=r"channels_last.*Received: channels_first"):
+            mobilenet_v2_classifier(64, weights=None)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("as_type", [str, lambda path: path])
+def test_weights_from_a_file(make_classifier, images, tmp_path, suffix, as_type) -> None:
+    """Dropout, augmentation, size and depth may differ; the weights still fit."""
+    source = make_classifier(dropout=0.0, unfreeze_depth=1, augmentation=augmentation())
+    path = tmp_path / f"model{suffix}"
+    source.save(path) if suffix == ".keras" else source.save_weights(path)
+    model = make_plain(weights=as_type(path), dropout=0.5, unfreeze_depth=3)
+    np.testing.assert_array_equal(predict(model, images), predict(source, images))
+    assert unfreeze_depth(model) == 3
+    make_plain(image_size=40, weights=as_type(path), augmentation=augmentation())
+
+
+def make_plain(**kwargs) -> keras.Model:
+    return mobilenet_v2_classifier(**{"image_size": 64, "alpha": 0.35, **kwargs})
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("other", [{"alpha": 0.5}, {"num_classes": 3}])
+def test_weights_of_another_shape_are_refused(make_classifier, tmp_path, suffix, other) -> None:
+    path = tmp_path / f"model{suffix}"
+    source = make_classifier()
+    source.save(path) if suffix == ".keras" else source.save_weights(path)
+    with pytest.raises(CrackdetError, match="of this alpha and num_classes") as error:
+        make_plain(weights=path, **other)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["missing.keras", "missing.weights.h5"])
+def test_missing_weights_are_named(tmp_path, name: str) -> None:
+    with pytest.raises(CrackdetError, match=f"{name} was not found"):
+        make_plain(weights=tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["bad.keras", "bad.weights.h5"])
+def test_damaged_weights_are_named(tmp_path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"not weights")
+    with pytest.raises(CrackdetError, match=name):
+        make_plain(weights=tmp_path / name)
+
+
+def test_missing_imagenet_weights_name_the_file_and_the_folder(tmp_path, monkeypatch) -> None:
+    def refuse(*args, **kwargs):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.utils, "get_file", refuse)
+    with pytest.raises(CrackdetError, match=r"\$KERAS_HOME/models") as error:
+        make_plain(weights="imagenet")
+    assert WEIGHTS_FILE in str(error.value)
+
+
+def test_a_wrong_file_in_place_of_imagenet_weights_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / WEIGHTS_FILE).write_bytes(b"an error page")
+    with pytest.raises(CrackdetError, match=WEIGHTS_FILE):
+        make_plain(weights="imagenet")
+
+
+@pytest.mark.slow
+def test_imagenet_weights(shared, tmp_path, monkeypatch) -> None:
+    """With real statistics too, the model is Keras' own, and the cut is exact at every depth."""
+    source = shared(f"models/{WEIGHTS_FILE}")
+    (tmp_path / "models").mkdir()
+    shutil.copy(source, tmp_path / "models")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model = mobilenet_v2_classifier((100, 120), alpha=0.35, dropout=0.0)
+    own = keras.applications.MobileNetV2(
+        input_shape=(100, 120, 3), include_top=False, weights=os.fspath(source), alpha=0.35
+    )
+    for mine, keras_own in zip(backbone(model).weights, own.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(mine), np.asarray(keras_own))
+    images = np.random.default_rng(0).integers(0, 256, (4, 100, 120, 3)).astype("uint8")
+    expected = predict(model, images)
+    for depth in range(19):
+        set_unfreeze_depth(model, depth)
+        prefix, suffix = split_at(model, depth)
+        np.testing.assert_allclose(predict(suffix, predict(prefix, images)), expected, atol=1e-5)
+        training = keras.ops.convert_to_numpy(model(images, training=True))
+        np.testing.assert_allclose(training, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_scale_logits_divides_them(make_classifier, images, temperature: float) -> None:
+    model = make_classifier(num_classes=3)
+    before = predict(model, images).astype("float64")
+    assert scale_logits(model, temperature) is model
+    powers = before ** (1 / temperature)
+    expected = powers / powers.sum(1, keepdims=True)
+    np.testing.assert_allclose(predict(model, images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
+def test_wrong_temperatures_are_refused(make_classifier, temperature: float) -> None:
+    with pytest.raises(ValueError, match=r"`temperature`.*Received: temperature="):
+        scale_logits(make_classifier(), temperature)
+
+
+def test_load_model_reads_files_and_runs(make_classifier, images, tmp_path) -> None:
+    model = make_classifier()
+    model.save(tmp_path / "model.keras")
+    for where in (tmp_path, str(tmp_path), tmp_path / "model.keras"):
+        np.testing.assert_array_equal(predict(load_model(where), images), predict(model, images))
+
+
+def test_load_model_runs_no_code_from_a_file(tmp_path) -> None:
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs))
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(CrackdetError, match=r"model\.keras could not be read"):
+        load_model(tmp_path)
+
+
+def test_load_model_names_what_it_cannot_load(tmp_path) -> None:
+    (tmp_path / "broken.keras").write_bytes(b"PK")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    for name, problem in (
+        ("absent.keras", "was not found"),
+        ("broken.keras", "is not a Keras model"),
+        ("notes.txt", "is not a Keras model"),
+        ("empty", r"model\.keras was not found"),
+        ("absent", r"no \.keras file, no run folder and no preset"),
+    ):
+        with pytest.raises(CrackdetError, match=problem) as error:
+            load_model(tmp_path / name)
+        assert name in str(error.value)
+        assert "\n" not in str(error.value)
