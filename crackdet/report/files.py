@@ -132,7 +132,15 @@ def _optional(path: Path, read: Callable[[Path], Any]) -> Any:
 def _read(path: Path, read: Callable[[Path], Any]) -> Any:
     try:
         return read(path)
-    except (OSError, ValueError, KeyError, EOFError, csv.Error, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        csv.Error,
+        zipfile.BadZipFile,
+    ) as error:
         raise CrackdetError(f"{path} cannot be read ({error}). {_remedy(path.parent)}") from error
 
 

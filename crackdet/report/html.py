@@ -85,7 +85,9 @@ def table(
     return tag("div", content, class_="scroll", role="region", aria_label=caption, tabindex=0)
 
 
-def png(data: bytes, alt: str, width: int, height: int) -> Markup:
-    """Returns an image that carries its own data."""
+def png(data: bytes, alt: str) -> Markup:
+    """Returns an image that carries its own data, and its size so that its place is kept."""
+    # A PNG begins with 8 bytes of signature, then length, name and content of its header chunk.
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     source = "data:image/png;base64," + base64.b64encode(data).decode("ascii")
     return tag("img", src=source, alt=alt, width=width, height=height)

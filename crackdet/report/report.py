@@ -46,7 +46,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
             data = picture.png()
             with atomic_write(run.folder / "pictures" / f"{picture.name}.png") as temporary:
                 temporary.write_bytes(data)
-            image = png(data, picture.alt, *picture.size())
+            image = png(data, picture.alt)
             shown[picture.name] = Shown(picture.title, picture.caption, image)
     path = run.folder / "report.html"
     with atomic_write(path) as temporary:

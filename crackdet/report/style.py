@@ -48,9 +48,9 @@ thead th { background: var(--card); white-space: nowrap; }
 tbody th { font-weight: 500; }
 .numbers td, .numbers thead th + th { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: .78rem; }
+td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: .86em; }
 .numbers .words { display: block; width: 17rem; text-align: left; white-space: normal;
-  color: var(--soft); font-size: .8rem; }
+  color: var(--soft); font-size: .9em; }
 .name { min-width: 10rem; display: inline-block; overflow-wrap: anywhere; white-space: normal; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem;
   white-space: pre-wrap; font-size: .875rem; }

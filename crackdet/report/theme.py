@@ -66,15 +66,8 @@ class Picture:
         buffer = io.BytesIO()
         metadata = {"Title": self.title, "Description": self.alt, "Software": None}
         with house_style():
-            self.figure.savefig(
-                buffer, format="png", dpi=DPI, metadata=metadata, pil_kwargs={"optimize": True}
-            )
+            self.figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
         return buffer.getvalue()
-
-    def size(self) -> tuple[int, int]:
-        """Returns width and height in pixels."""
-        width, height = self.figure.get_size_inches() * DPI
-        return round(width), round(height)
 
 
 def house_style() -> AbstractContextManager[None]:

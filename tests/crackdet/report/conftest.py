@@ -251,4 +251,5 @@ def written_run(tmp_path_factory):
 @pytest.fixture
 def run_dir(written_run, tmp_path):
     """A copy to change."""
-    return shutil.copytree(written_run, tmp_path / "demo")
+    reported = shutil.ignore_patterns("report.html", "pictures")
+    return shutil.copytree(written_run, tmp_path / "demo", ignore=reported)

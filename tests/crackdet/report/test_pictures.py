@@ -1,0 +1,271 @@
+"""What the pictures draw, read back from their figures."""
+
+import csv
+
+import matplotlib.colors
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from crackdet.files import read_json, write_json
+from crackdet.report import curves, decisions, images, write_report
+from crackdet.report.architecture import architecture, merge_alike, shape
+from crackdet.report.files import read_rows, read_run
+from crackdet.report.page import page as make_page
+from crackdet.report.search import search_pictures
+from crackdet.report.theme import VERMILION
+
+
+@pytest.fixture(scope="module")
+def run(written_run):
+    return read_run(written_run)
+
+
+def named(axes, beginning):
+    """The line of a legend's name."""
+    (line,) = [line for line in axes.get_lines() if str(line.get_label()).startswith(beginning)]
+    return line.get_xydata()
+
+
+def change_metrics(folder, **test):
+    metrics = read_json(folder / "metrics.json")
+    metrics["after"]["test"] |= test
+    write_json(folder / "metrics.json", metrics)
+    return read_run(folder)
+
+
+def test_confusion_has_true_classes_on_rows_negative_first(run):
+    axes = decisions.confusion(run).figure.axes[0]
+    (tn, fp), (fn, tp) = run.metrics["after"]["test"]["confusion"]
+    texts = {text.get_position(): text.get_text() for text in axes.texts}
+    for (column, row), count in {(0, 0): tn, (1, 0): fp, (0, 1): fn, (1, 1): tp}.items():
+        total = (tn + fp, fn + tp)[row]
+        assert texts[(column, row)] == f"{count}\n{100 * count / total:.2f} %"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["negative", "positive"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["negative", "positive"]
+    bottom, top = axes.get_ylim()
+    assert bottom > top  # Row 0, negative, is at the top.
+
+
+def test_roc_is_the_curve_and_the_point_of_the_row(run):
+    axes = curves.roc(run).figure.axes[0]
+    row = run.metrics["after"]["test"]
+    drawn = named(axes, "model")
+    assert sklearn.metrics.auc(drawn[:, 0], drawn[:, 1]) == pytest.approx(row["auroc"])
+    assert named(axes, "threshold")[0] == pytest.approx([row["false_alarm_rate"], row["recall"]])
+
+
+def test_precision_recall_is_the_curve_and_the_point_of_the_row(run):
+    axes = curves.precision_recall(run).figure.axes[0]
+    row = run.metrics["after"]["test"]
+    drawn = named(axes, "model")
+    area = -np.sum(np.diff(drawn[:, 0]) * drawn[:-1, 1])
+    assert area == pytest.approx(row["average_precision"])
+    assert named(axes, "threshold")[0] == pytest.approx([row["recall"], row["precision"]])
+
+
+def test_the_inset_holds_the_operating_point(run):
+    row = run.metrics["after"]["test"]
+    for picture, point in (
+        (curves.roc(run), (row["false_alarm_rate"], row["recall"])),
+        (curves.precision_recall(run), (row["recall"], row["precision"])),
+    ):
+        (inset,) = picture.figure.axes[0].child_axes
+        for value, (low, high) in zip(point, (inset.get_xlim(), inset.get_ylim()), strict=True):
+            assert low < value < high
+            assert high - low < 0.4
+
+
+def test_a_weak_classifier_has_no_inset(run_dir):
+    run = change_metrics(run_dir, auroc=0.8, average_precision=0.8)
+    assert curves.roc(run).figure.axes[0].child_axes == []
+    assert curves.precision_recall(run).figure.axes[0].child_axes == []
+
+
+def test_reliability_counts_every_image(run):
+    axes, counts = curves.reliability(run).figure.axes
+    assert sum(bar.get_height() for bar in counts.patches) == len(run.test.labels)
+    points = named(axes, "test")
+    assert ((points >= 0) & (points <= 1)).all()
+    assert (np.diff(points[:, 0]) > 0).all()
+
+
+def test_points_on_the_wrong_side_are_crosses(run):
+    axes = decisions.predicted_against_true(run).figure.axes[0]
+    right, wrong = axes.collections
+    (tn, fp), (fn, tp) = run.metrics["after"]["test"]["confusion"]
+    assert (len(right.get_offsets()), len(wrong.get_offsets())) == (tn + tp, fp + fn)
+    for x, y in wrong.get_offsets():
+        assert (y >= run.threshold) == (round(x) == 0)
+
+
+def test_history_marks_phases_and_the_best_epoch(run):
+    upper, lower = curves.history(run).figure.axes
+    losses = [float(row["val_loss"]) for row in run.history]
+    best = int(np.argmin(losses))
+    for axes, name in ((upper, "val_loss"), (lower, "val_accuracy")):
+        values = [float(row[name]) for row in run.history]
+        assert named(axes, "validation")[:, 1] == pytest.approx(values)
+        (circle,) = [line for line in axes.get_lines() if line.get_fillstyle() == "none"]
+        assert circle.get_xydata()[0] == pytest.approx([best + 1, values[best]])
+        (dashed,) = [line for line in axes.get_lines() if line.get_linestyle() == "--"]
+        assert dashed.get_xdata()[0] == 3.5
+    assert [text.get_text() for text in upper.texts] == ["head", "fine tune"]
+
+
+def test_history_of_one_epoch_and_one_phase(run_dir):
+    rows = (run_dir / "history.csv").read_text().splitlines(keepends=True)
+    (run_dir / "history.csv").write_text("".join(rows[:2]))
+    picture = curves.history(read_run(run_dir))
+    assert "Dashed" not in picture.caption
+    (run_dir / "history.csv").write_text(rows[0])
+    assert curves.history(read_run(run_dir)) is None
+    assert "no training history" in make_page(read_run(run_dir), {})
+
+
+def test_grids_name_what_they_show(run):
+    def titles(picture):
+        return [axes.get_title(loc="left") for axes in picture.figure.axes]
+
+    assert titles(images.examples(run)) == ["negative", "positive"] * 4 + ["negative"]
+    assert len(titles(images.augmentations(run))) == 9
+    shown = titles(images.predictions(run))
+    scores, labels = run.samples["test_scores"], run.samples["test_labels"]
+    for title, score, label in zip(shown, scores, labels, strict=True):
+        mark = "✓" if (score >= run.threshold) == (label == 1) else "✗"
+        assert title == f"{run.class_names[label]}\n{mark} {score:.3f}"
+    worst = titles(images.mistakes(run))
+    count = int(run.samples["mistake_wrong"].sum())
+    assert all("missed" in t or "false alarm" in t for t in worst[:count])
+    assert all("right" in title for title in worst[count:])
+    losses = [float(title.rpartition(" ")[2]) for title in worst[:count]]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_run_without_mistakes_says_so(run_dir):
+    with np.load(run_dir / "samples.npz") as arrays:
+        samples = dict(arrays)
+    samples["mistake_wrong"][:] = False
+    samples["mistake_count"] = np.array(0)
+    np.savez(run_dir / "samples.npz", **samples)
+    assert images.mistakes(read_run(run_dir)).alt.startswith("The 0 worst mistakes of 0 on test")
+    assert "0 mistakes on test." in make_page(read_run(run_dir), {})
+
+
+def test_a_test_split_of_one_class_is_reported_without_curves(run_dir):
+    undefined = dict.fromkeys(("auroc", "average_precision", "recall", "precision", "f1"))
+    metrics = read_json(run_dir / "metrics.json")
+    row = metrics["after"]["test"]
+    row |= undefined | {"positives": 0, "positive_groups": 0, "confusion": [[400, 0], [0, 0]]}
+    row["intervals"] |= undefined
+    write_json(run_dir / "metrics.json", metrics)
+    text = write_report(run_dir).read_text("utf-8")
+    assert "No test patch is cracked." in text
+    names = {path.stem for path in (run_dir / "pictures").iterdir()}
+    assert "confusion" in names
+    assert not {"roc", "precision_recall"} & names
+
+
+def test_each_hyperparameter_is_drawn_with_best_and_failed(run):
+    pictures = {picture.name: picture for picture in search_pictures(run)}
+    finished = [row for row in run.trials.rows if row["val_loss"]]
+    best = min(finished, key=lambda row: float(row["val_loss"]))
+    for name in ("dropout", "learning_rate", "unfreeze_depth"):
+        axes = pictures[f"search_{name}"].figure.axes[0]
+        drawn = named(axes, "finished")
+        assert sorted(drawn[:, 1]) == sorted(float(row["val_loss"]) for row in finished)
+        assert named(axes, "best")[0] == pytest.approx([float(best[name]), float(best["val_loss"])])
+        assert len(named(axes, "failed")) == 2
+        assert axes.get_xscale() == ("log" if name == "learning_rate" else "linear")
+
+
+def test_parallel_coordinates_have_a_line_for_each_trial(run):
+    axes = next(p for p in search_pictures(run) if p.name == "search_parallel").figure.axes[0]
+    lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
+    assert len(lines) == 12
+    heights = np.array([line.get_ydata() for line in lines])
+    assert heights.min(axis=0).tolist() == [0] * 4
+    assert heights.max(axis=0).tolist() == [1] * 4
+    (best,) = [line for line in lines if matplotlib.colors.same_color(line.get_color(), VERMILION)]
+    assert best.get_ydata()[3] == 0
+
+
+def rewrite_trials(folder, change):
+    path = folder / "search" / "trials.csv"
+    rows = change(read_rows(path))
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return read_run(folder)
+
+
+def test_an_objective_to_maximise_is_best_at_its_top(run_dir):
+    def rename(rows):
+        head = ("trial", "status", "dropout", "learning_rate", "unfreeze_depth")
+        return [{name: row[name] for name in (*head, "val_accuracy")} for row in rows]
+
+    run = rewrite_trials(run_dir, rename)
+    assert run.trials.objective == "val_accuracy"
+    top = max(float(row["val_accuracy"] or 0) for row in run.trials.rows)
+    axes = search_pictures(run)[0].figure.axes[0]
+    assert named(axes, "best")[0][1] == top
+
+
+def test_a_search_whose_trials_all_failed_has_a_table_and_no_picture(run_dir):
+    run = rewrite_trials(run_dir, lambda rows: [row for row in rows if row["error"]])
+    assert search_pictures(run) == []
+    assert "2 trials, 2 failed" in make_page(run, {})
+
+
+def test_one_trial_is_a_search_too(run_dir):
+    run = rewrite_trials(run_dir, lambda rows: rows[:1])
+    assert len(search_pictures(run)) == 4
+    assert "1 trial; the objective" in make_page(run, {})
+
+
+def test_losses_of_different_magnitude_get_a_logarithmic_axis(run_dir):
+    def spread(rows):
+        rows[0]["val_loss"] = "250.0"
+        return rows
+
+    pictures = search_pictures(rewrite_trials(run_dir, spread))
+    assert pictures[0].figure.axes[0].get_yscale() == "log"
+
+
+def test_architecture_draws_a_box_for_each_stage(run):
+    picture = architecture(run)
+    axes = picture.figure.axes[0]
+    stages = merge_alike(run.architecture["stages"])
+    assert len(axes.patches) == len(stages) < len(run.architecture["stages"])
+    texts = [text.get_text() for text in axes.texts]
+    assert {stage["name"] for stage in stages} <= set(texts)
+    widths = [box.get_width() for box in axes.patches]
+    assert widths[0] == max(widths)
+    assert f"{run.architecture['trainable_params']:,} are trained" in picture.alt
+
+
+def test_alike_stages_join_and_different_ones_do_not():
+    def stage(name, sizes, trained=0):
+        return {
+            "name": name,
+            "type": "stage",
+            "output_shape": sizes,
+            "params": 5,
+            "trainable_params": trained,
+        }
+
+    stages = [
+        stage("block_1", [8, 8, 4]),
+        stage("block_2", [8, 8, 4]),
+        stage("block_3", [8, 8, 4], trained=5),
+        stage("block_4", [4, 4, 4], trained=5),
+        stage("Conv_1", [4, 4, 4], trained=5),
+    ]
+    merged = merge_alike(stages)
+    dash = "\N{EN DASH}"
+    assert [s["name"] for s in merged] == [f"block_1 {dash} 2", "block_3", f"block_4 {dash} Conv_1"]
+    assert [s["params"] for s in merged] == [10, 5, 10]
+    assert stages[0]["params"] == 5
+    assert shape([None, 4]) == "? \N{MULTIPLICATION SIGN} 4"
+    assert shape(None) == shape([]) == dash

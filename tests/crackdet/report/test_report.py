@@ -1,0 +1,272 @@
+"""The page as a browser and a screen reader take it, and the files it is made from."""
+
+import base64
+import html.parser
+import io
+import itertools
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crackdet.errors import CrackdetError
+from crackdet.files import read_json, write_json
+from crackdet.report import write_report
+from crackdet.report.files import read_run
+from crackdet.report.page import page as make_page
+from crackdet.report.report import draw
+
+VOID = {"meta", "img"}
+PICTURES = {
+    "architecture",
+    "augmentations",
+    "confusion",
+    "examples",
+    "histograms",
+    "history",
+    "mistakes",
+    "precision_recall",
+    "predicted_against_true",
+    "predictions",
+    "reliability",
+    "roc",
+    "search_dropout",
+    "search_learning_rate",
+    "search_parallel",
+    "search_unfreeze_depth",
+}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects elements and text, and holds that every element is closed in its place."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.words, self.open = [], [], []
+        self.feed(text)
+        assert self.open == []
+        self.text = " ".join("".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data + " ")
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def text_of(run_dir):
+    """The text of the page without its pictures, which take seconds to draw."""
+    return Page(make_page(read_run(run_dir), {})).text
+
+
+@pytest.fixture(scope="session")
+def reported(written_run):
+    assert write_report(written_run) == written_run / "report.html"
+    return written_run
+
+
+@pytest.fixture(scope="session")
+def page(reported):
+    return Page((reported / "report.html").read_text("utf-8"))
+
+
+def test_the_report_stands_beside_its_pictures(reported):
+    assert {path.stem for path in (reported / "pictures").iterdir()} == PICTURES
+    for path in (reported / "pictures").iterdir():
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            assert image.width == 1040
+            assert len(image.info["Description"]) > 30
+            assert np.asarray(image.convert("L")).std() > 5
+
+
+def test_the_page_needs_no_other_file_and_runs_nothing(page, reported):
+    sources = [attributes["src"] for attributes in page.all("img")]
+    assert len(sources) == len(PICTURES)
+    embedded = [
+        base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources
+    ]
+    files = {path.read_bytes() for path in (reported / "pictures").iterdir()}
+    assert set(embedded) == files
+    assert not page.all("script") + page.all("link") + page.all("iframe")
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")], tag
+        assert attributes.get("href", "#").startswith("#")
+    style = re.search("<style>(.*?)</style>", (reported / "report.html").read_text("utf-8"), re.S)
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+
+
+def test_a_screen_reader_finds_its_way(page):
+    assert page.all("html") == [{"lang": "en"}]
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert all(len(attributes["alt"]) > 30 for attributes in page.all("img"))
+    assert all(attributes["scope"] in ("col", "row") for attributes in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table")) > 6
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {attributes["href"][1:] for attributes in page.all("a")} == set(ids)
+    assert {attributes["aria-labelledby"] for attributes in page.all("section")} == set(ids)
+
+
+def test_images_keep_their_place_while_loading(page):
+    for attributes in page.all("img"):
+        data = base64.b64decode(attributes["src"].partition(",")[2])
+        with Image.open(io.BytesIO(data)) as image:
+            assert (int(attributes["width"]), int(attributes["height"])) == image.size
+
+
+def test_names_are_text_and_never_markup(page, reported):
+    text = (reported / "report.html").read_text("utf-8")
+    assert "<script>alert(1)</script>.jpg" in page.text
+    assert "<script" not in text
+    assert "<b>loss</b> is not finite" in page.text  # A trial's error message.
+    assert "Twins of <test> in train." in page.text  # The data's notes.
+    assert not page.all("b")
+
+
+def test_hostile_names_everywhere_change_no_element(run_dir, page):
+    evil = '"><img src=x onerror=alert(1)>'
+    metrics = read_json(run_dir / "metrics.json")
+    metrics["data"] |= {"name": evil, "fingerprint": evil, "notes": evil}
+    metrics["data"]["class_names"] = [evil, "$\\frac{1}"]
+    metrics["data"]["counts"] = {
+        split: dict(zip([evil, "$\\frac{1}"], counts.values(), strict=True))
+        for split, counts in metrics["data"]["counts"].items()
+    }
+    write_json(run_dir / "metrics.json", metrics)
+    config = read_json(run_dir / "config.json")
+    config["options"] = {"seed": evil, "data": "'; rm -rf ~ #", "max_trials": 2}
+    config["versions"] = {evil: evil}
+    write_json(run_dir / "config.json", config)
+    write_report(run_dir)
+    again = Page((run_dir / "report.html").read_text("utf-8"))
+    assert {tag for tag, _ in again.elements} == {tag for tag, _ in page.elements}
+    assert len(again.all("img")) == len(PICTURES)
+    assert not [a for _, a in again.elements if "onerror" in a]
+    assert evil in again.text
+    assert """--data ''"'"'; rm -rf ~ #'""" in again.text  # Quoted for a shell.
+
+
+def test_a_file_name_that_is_no_utf_8_is_written_out(run_dir):
+    name = b"Positive/\xff.jpg".decode("utf-8", "surrogateescape")
+    with np.load(run_dir / "samples.npz") as arrays:
+        samples = dict(arrays)
+    samples["mistake_keys"] = np.array([name] * len(samples["mistake_keys"]))
+    np.savez(run_dir / "samples.npz", **samples)
+    path = run_dir / "predictions.csv"
+    path.write_bytes(path.read_bytes().replace(b"Positive/00001.jpg", b"Positive/\xff.jpg"))
+    text = text_of(run_dir)
+    assert "Positive/\\udcff.jpg" in text
+
+
+def test_the_page_says_what_was_measured(page, reported):
+    metrics = read_json(reported / "metrics.json")
+    row = metrics["after"]["test"]
+    assert f"{100 * row['accuracy']:.2f} %" in page.text
+    assert f"{row['auroc']:.4f}" in page.text
+    low, high = row["intervals"]["auroc"]
+    assert f"{low:.4f} to {high:.4f}" in page.text
+    assert f"{100 * metrics['baseline']['test']['accuracy']:.2f} %" in page.text
+    assert f"{100 * metrics['before']['test']['accuracy']:.2f} %" in page.text
+    assert metrics["data"]["fingerprint"] in page.text
+    assert "crackdet run --out demo --data demo --image-size 96 --seed 0" in page.text
+    assert "--weights none" in page.text
+    assert "keras 3.15.1" in page.text
+    assert "search 81.2" in page.text
+    assert "14 trials, 2 failed" in page.text
+    assert page.text.index("Read this first.") < page.text.index("Twins of <test> in train.")
+
+
+def test_the_classification_report_follows_from_the_counts(run_dir):
+    metrics = read_json(run_dir / "metrics.json")
+    metrics["after"]["test"]["confusion"] = [[180, 20], [10, 190]]
+    write_json(run_dir / "metrics.json", metrics)
+    text = text_of(run_dir)
+    # 180/190, 180/200 and 2*180/390; 190/210, 190/200 and 2*190/410.
+    assert "negative 94.74 % 90.00 % 92.31 % 200" in text
+    assert "positive 90.48 % 95.00 % 92.68 % 200" in text
+
+
+def test_without_notes_there_is_no_warning(run_dir):
+    metrics = read_json(run_dir / "metrics.json")
+    metrics["data"]["notes"] = ""
+    text_before = text_of(run_dir)
+    write_json(run_dir / "metrics.json", metrics)
+    assert "Read this first." in text_before
+    assert "Read this first." not in text_of(run_dir)
+
+
+def test_the_recorded_command_is_shown_as_it_is(run_dir):
+    config = read_json(run_dir / "config.json")
+    write_json(run_dir / "config.json", {**config, "command": "crackdet run --seed 3", "seed": 3})
+    assert "crackdet run --seed 3" in text_of(run_dir)
+
+
+def test_the_same_files_give_the_same_report(run_dir, reported):
+    assert write_report(run_dir).read_bytes() == (reported / "report.html").read_bytes()
+
+
+@pytest.mark.parametrize("part", ["history.csv", "search/trials.csv"])
+def test_a_missing_part_is_left_out_with_a_sentence(run_dir, part):
+    (run_dir / part).unlink()
+    assert f"({part})" in text_of(run_dir)
+    drawn = {picture.name for picture in draw(read_run(run_dir))}
+    missing = "search_" if part.startswith("search") else "history"
+    assert drawn == {name for name in PICTURES if not name.startswith(missing)}
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.json", "config.json", "predictions.csv", "samples.npz", "architecture.json"]
+)
+def test_a_required_file_that_is_missing_or_broken_is_named(run_dir, name):
+    content = (run_dir / name).read_bytes()
+    for broken in (b"", content[: len(content) // 2].rsplit(b",", 1)[0]):
+        (run_dir / name).write_bytes(broken)
+        with pytest.raises(CrackdetError, match=rf"{name}.*crackdet run --out"):
+            write_report(run_dir)
+    (run_dir / name).unlink()
+    with pytest.raises(CrackdetError, match=rf"{name} is missing.*`crackdet run --out"):
+        write_report(run_dir)
+    assert not (run_dir / "report.html").exists()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CrackdetError, match="nowhere"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_files_of_different_evaluations_are_refused(run_dir):
+    lines = (run_dir / "predictions.csv").read_text().splitlines(keepends=True)
+    (run_dir / "predictions.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(CrackdetError, match=r"lists 399 test images, metrics\.json counts 400"):
+        write_report(run_dir)
+
+
+def test_no_model_and_no_global_figure_is_needed(run_dir):
+    code = (
+        "import sys; from crackdet.report import write_report; write_report(sys.argv[1]); "
+        "print({'keras', 'tensorflow', 'matplotlib.pyplot'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, run_dir],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"

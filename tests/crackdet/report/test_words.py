@@ -1,0 +1,99 @@
+"""Figures in words, and text in markup."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crackdet.report.html import Markup, escape, join, table, tag
+from crackdet.report.words import headline, interval, of_hundred, plural, written
+
+
+def row(recall=0.97, rate=0.012, bounds=([0.95, 0.985], [0.004, 0.02]), groups=(150, 300)):
+    return {
+        "recall": recall,
+        "false_alarm_rate": rate,
+        "positive_groups": groups[0],
+        "negative_groups": groups[1],
+        "intervals": {"recall": bounds[0], "false_alarm_rate": bounds[1]},
+    }
+
+
+def test_headline_counts_misses_and_false_alarms_of_a_hundred():
+    assert headline(row()) == (
+        "Of 100 cracked patches it misses 3 (95 % interval 1.5 to 5). "
+        "On 100 sound patches it raises 1.2 false alarms (95 % interval 0.4 to 2)."
+    )
+
+
+def test_no_error_seen_is_not_called_certain():
+    text = headline(row(recall=1.0, rate=0.0, bounds=([1, 1], [0, 0])))
+    assert "misses 0 (none in 150 groups of images: up to 2 remain likely)." in text
+    assert "raises 0 false alarms (none in 300 groups of images: up to 1 remain likely)." in text
+
+
+def test_headline_without_intervals_or_classes():
+    assert headline(row(bounds=(None, None))) == (
+        "Of 100 cracked patches it misses 3. On 100 sound patches it raises 1.2 false alarms."
+    )
+    text = headline(row(recall=None, rate=None, bounds=(None, None)))
+    assert text == "No test patch is cracked. No test patch is sound."
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0"),
+        (0.00049, "0.049"),
+        (0.0031, "0.31"),
+        (0.01, "1"),
+        (0.034, "3.4"),
+        (0.1, "10"),
+        (0.0996, "10"),
+        (0.00999, "1"),
+        (1, "100"),
+    ],
+)
+def test_of_hundred_keeps_two_digits(share, text):
+    assert of_hundred(share) == text
+
+
+@given(st.floats(0, 1))
+def test_of_hundred_is_near_the_share(share):
+    assert float(of_hundred(share)) == pytest.approx(100 * share, rel=0.06)
+
+
+def test_values_that_are_undefined_are_a_dash():
+    assert written("recall", None) == written("auroc", None) == "\N{EN DASH}"
+    assert written("recall", 0.98765) == "98.77 %"
+    assert written("auroc", 0.98765) == "0.9877"
+    assert interval("recall", {"intervals": {"recall": None}}) == ""
+    assert interval("recall", {"intervals": {"recall": [0.5, 1]}}) == "50.00 to 100.00"
+
+
+def test_counts_agree_with_their_noun():
+    assert plural(1, "mistake") == "1 mistake"
+    assert plural(2000, "image") == "2,000 images"
+
+
+@given(st.text())
+def test_text_never_becomes_markup(text):
+    element = tag("p", text, title=text)
+    assert element.count("<") == element.count(">") == 2
+    assert element.count('"') == 2
+    assert escape(escape(text)) == escape(text)
+
+
+def test_tags_keep_markup_and_leave_out_nothing_but_none():
+    assert tag("p", tag("b", 1), None, 0) == "<p><b>1</b>0</p>"
+    assert tag("img", alt="", class_=None) == '<img alt="">'
+    assert tag("details", open=True, aria_label="x") == '<details open aria-label="x"></details>'
+    assert isinstance(join(["<", tag("i", "&")]), Markup)
+    assert join(["<", tag("i", "&")], ", ") == "&lt;, <i>&amp;</i>"
+
+
+def test_tables_name_rows_and_columns():
+    text = table("Counts", ["Split", "n"], [["train", 3]], numeric=False)
+    assert '<th scope="col">n</th>' in text
+    assert '<tr><th scope="row">train</th><td>3</td></tr>' in text
+    assert '<div class="scroll" role="region" aria-label="Counts" tabindex="0">' in text
+    assert 'class="numbers"' not in text
