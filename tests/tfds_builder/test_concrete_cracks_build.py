@@ -401,7 +401,9 @@ def test_the_checksum_is_registered() -> None:
     assert info.filename == sources.ARCHIVE_NAME
 
 
-def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_says_what_to_do(
+    online: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*arguments: Any) -> None:
         raise tfds.download.DownloadError("Failed to get url. HTTP code: 403.")
 
@@ -424,7 +426,7 @@ def test_without_the_internet_the_build_fails_at_once(
     monkeypatch.setattr(download.urllib.request, "getproxies", dict)
     monkeypatch.setattr(download.socket, "create_connection", refuse)
     monkeypatch.setattr(tfds.download.DownloadManager, "download", lambda *_: pytest.fail("asked"))
-    with pytest.raises(DataSourceError, match="could not be downloaded .*Name or service"):
+    with pytest.raises(DataSourceError, match=r"could not be downloaded .*Name or service"):
         prepare("grouped", data_dir=tmp_path)
 
 

@@ -65,7 +65,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def __init__(self, *, file_format: Any = None, **kwargs: Any) -> None:
         """Reads what is on disk; `file_format` says what to write when nothing is there yet."""
         super().__init__(**kwargs)
-        if file_format and not self.is_prepared():
+        if file_format and not formats.is_built(self):
             self.info.set_file_format(file_format, override=True)
 
     def _info(self) -> tfds.core.DatasetInfo:

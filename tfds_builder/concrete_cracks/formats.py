@@ -18,6 +18,11 @@ from tensorflow_datasets.core.file_adapters import FileFormat
 _CHUNK = 512  # Records that are in memory at once.
 
 
+def is_built(builder: tfds.core.DatasetBuilder) -> bool:
+    """Whether the data set stands on disk; `builder.is_prepared()` warns where it does not."""
+    return (Path(builder.data_dir) / "dataset_info.json").is_file()
+
+
 def add_missing(builder: tfds.core.DatasetBuilder, file_format: FileFormat) -> None:
     """Makes a built data set readable in a format, and that format the one it is read in.
 
@@ -26,7 +31,7 @@ def add_missing(builder: tfds.core.DatasetBuilder, file_format: FileFormat) -> N
         file_format: `TFRECORD` or `ARRAY_RECORD`.
     """
     info = builder.info
-    if not builder.is_prepared() or info.file_format == file_format:
+    if not is_built(builder) or info.file_format == file_format:
         return
     # The list on disk: TFDS 4.9.10 does not read it back into `info.available_file_formats()`.
     if file_format.value not in info.as_proto.alternative_file_formats:

@@ -5,6 +5,7 @@ alarms of real inspections; without them a threshold on contrast would find the 
 """
 
 import numpy as np
+import scipy.ndimage
 import scipy.signal
 
 from tfds_builder.concrete_cracks.surfaces import Surface, noise, ramp
@@ -99,7 +100,7 @@ def add_crack(rng: np.random.Generator, surface: Surface) -> np.ndarray:
     if width > 2.5:
         # One lip has spalled here and there and shows the pale inside of the concrete.
         shift = rng.integers(1, max(2, int(0.5 * width)) + 1) * rng.choice([-1, 1], 2)
-        rim = np.clip(np.roll(coverage, shift, (0, 1)) - coverage, 0, 1)
+        rim = np.clip(scipy.ndimage.shift(coverage, shift, order=0) - coverage, 0, 1)
         rim *= ramp(noise(rng, shape, 12.0), -0.4, 1.0)
         surface.reflectance *= (1 + np.float32(rng.uniform(0.05, 0.4)) * rim)[..., None]
     return coverage

@@ -57,7 +57,7 @@ def prepare(
         manual_dir = _checked_manual_dir(Path(manual_dir).expanduser(), config)
     data_dir = Path(data_dir).expanduser() if data_dir is not None else None
     builder = Builder(config=config, data_dir=data_dir, file_format=file_format)
-    if not builder.is_prepared():
+    if not formats.is_built(builder):
         versions = Path(builder.data_dir).parent
         with _only_one(versions):
             _remove_leftovers(versions)
