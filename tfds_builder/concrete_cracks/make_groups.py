@@ -22,7 +22,7 @@ from tfds_builder.concrete_cracks.sources import (
     find_source,
     read_images,
 )
-from tfds_builder.concrete_cracks.splits import SPLITS, distinct_names
+from tfds_builder.concrete_cracks.splits import distinct_names
 from tfds_builder.grouping import (
     Links,
     assign_splits,
@@ -60,15 +60,8 @@ def make_groups(images: list[SourceImage], links: Links) -> tuple[list[dict[str,
     facts: dict[str, Any] = {rule: leakage(links, split, labels) for rule, split in splits.items()}
     facts["facts"] = group_facts(labels, links, twins, groups)
     rows = {
-        image.key: {
-            "key": image.key,
-            "label": image.label,
-            "twin_group": int(twins[i]),
-            "group": int(groups[i]),
-            "split_grouped": SPLITS[splits["grouped"][i]],
-            "split_twins": SPLITS[splits["twins"][i]],
-        }
-        for i, image in enumerate(images)
+        image.key: {"key": image.key, "twin_group": int(twin), "group": int(group)}
+        for image, twin, group in zip(images, twins, groups, strict=True)
     }
     return list(rows.values()), facts
 

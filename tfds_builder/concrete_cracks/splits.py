@@ -5,6 +5,7 @@ other images it is worked out by `tfds_builder.grouping` when the data set is bu
 depends on what the files hold, never on their names or order.
 """
 
+import bisect
 import functools
 import json
 from collections import Counter
@@ -15,7 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfds_builder.concrete_cracks.sources import SourceImage
-from tfds_builder.grouping import assign_splits, connected_groups, find_links, load_table
+from tfds_builder.grouping import (
+    assign_splits,
+    connected_groups,
+    find_links,
+    load_table,
+    twin_groups,
+)
 
 SPLITS = ("train", "validation", "test")
 
@@ -62,8 +69,8 @@ def place(
 
     Args:
         images: The whole data set.
-        config: "grouped" keeps groups together; "random" deals out single files and keeps only the
-            classes' shares.
+        config: "grouped" keeps groups together; "twins" keeps twins alone together; "random" deals
+            out single files. All keep the classes' shares.
         progress: Called with (what, done, total) while groups are worked out.
 
     Returns:
@@ -72,16 +79,13 @@ def place(
     names = distinct_names(images)
     table = shipped_table()
     if all(image.key in table for image in images):
-        groups = np.array([table[image.key]["group"] for image in images])
-        if config == "grouped":
-            words = [table[image.key]["split_grouped"] for image in images]
-            return [Placement(*row) for row in zip(names, words, groups.tolist(), strict=True)]
+        rows = [table[image.key] for image in images]
+        groups, twins = (np.array([row[unit] for row in rows]) for unit in ("group", "twin_group"))
     else:
-        groups = _derive_groups(images, progress)
+        groups, twins = _derive_groups(images, progress)
     labels = np.array([image.label for image in images])
-    units = groups if config == "grouped" else np.arange(len(images))
-    splits = assign_splits(units, labels, names)
-    words = [SPLITS[number] for number in splits]
+    units = {"grouped": groups, "twins": twins, "random": np.arange(len(images))}[config]
+    words = [SPLITS[number] for number in assign_splits(units, labels, names)]
     return [Placement(*row) for row in zip(names, words, groups.tolist(), strict=True)]
 
 
@@ -98,12 +102,10 @@ def distinct_names(images: Sequence[SourceImage]) -> list[str]:
 
 def _derive_groups(
     images: Sequence[SourceImage], progress: Callable[[str, int, int], None] | None
-) -> np.ndarray:
-    """Works out the groups of images that are not in the table, whatever their order and names."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Works out the groups and twins of images that are not in the table, in whatever order."""
     jpeg_of = {image.key: image.jpeg for image in images}
     keys = sorted(jpeg_of)
-    groups = connected_groups(
-        len(keys), find_links([jpeg_of[key] for key in keys], progress=progress)
-    )
-    group_of = dict(zip(keys, groups, strict=True))
-    return np.array([group_of[image.key] for image in images])
+    links = find_links([jpeg_of[key] for key in keys], progress=progress)
+    at = [bisect.bisect_left(keys, image.key) for image in images]
+    return connected_groups(len(keys), links)[at], twin_groups(len(keys), links)[at]

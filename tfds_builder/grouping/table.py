@@ -5,8 +5,7 @@ import hashlib
 import os
 from typing import Any
 
-COLUMNS = ("key", "label", "twin_group", "group", "split_grouped", "split_twins")
-_NUMBERS = ("label", "twin_group", "group")
+COLUMNS = ("key", "twin_group", "group")
 
 
 def content_key(encoded: bytes) -> str:
@@ -14,21 +13,21 @@ def content_key(encoded: bytes) -> str:
     return hashlib.sha256(encoded).hexdigest()[:16]
 
 
-def load_table(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def load_table(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
     """Reads a table of groups.
 
     Args:
         path: A CSV file with the columns of `COLUMNS`.
 
     Returns:
-        For each content key its row: `label`, `twin_group` and `group` as integers, the names of
-        its splits as words.
+        For each content key its `twin_group` (the crop, whatever its pose and compression) and its
+        `group` (the piece of wall).
     """
     with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        row.update({column: int(row[column]) for column in _NUMBERS})  # type: ignore[misc]
-    return {row["key"]: row for row in rows}
+        return {
+            row["key"]: {name: int(row[name]) for name in COLUMNS[1:]}
+            for row in csv.DictReader(file)
+        }
 
 
 def save_table(path: str | os.PathLike[str], rows: list[dict[str, Any]]) -> None:
