@@ -23,8 +23,10 @@ from crackdet.training.features import CachedFeatures, FeatureBatches
 from crackdet.training.passes import fill, image_batches, table_batches
 from crackdet.training.tables import FeatureTable
 
-# A pass over fewer images is over before OpenVINO has converted the model (about 6 seconds).
-WORTH_CONVERTING = 500
+# Pixels of a pass that is over before OpenVINO has converted the model: some 6 seconds, in which
+# two cores run 500 images of 224 pixels through Keras. It is no measured time, so that the same
+# run takes the same engine.
+WORTH_CONVERTING = 500 * 224 * 224
 
 PREPROCESSING_LAYER = "preprocessing"
 
@@ -68,7 +70,7 @@ class FeatureCache:
         self.directory = Path(directory)
         self.engine = engine
         self.verbose = verbose
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[tuple, Engine] = {}
 
     def features(
         self,
@@ -97,31 +99,35 @@ class FeatureCache:
                 fit in float16.
             ValueError: If an augmented view is asked for without augmentation.
         """
+        check_image_size(model, split)
         layer = _augmentation(model, augmentation) if view else None
         prefix, _ = split_at(model, depth)
-        names = {
+        images = {
+            "universe": text_digest("\n".join(split.universe)),
             "image_size": list(split.image_size),
             "preprocessing": PREPROCESSING_VERSION,
             "view": view,
             "augmentation": [config_digest([layer]), seed] if layer is not None else None,
         }
-        table = self._table(split, prefix, depth, names)
+        meta = _describe(images, prefix, depth, len(split.universe))
+        table = FeatureTable.open(self._folder(meta), meta)
         rows, indices = np.unique(split.rows, return_index=True)
         undone = ~table.done()[rows]
         if undone.any():
             rows, indices = rows[undone], indices[undone]
-            nearest = self._nearest(model, split, depth, names, rows)
+            nearest = self._nearest(model, meta, rows)
             if nearest is None:
                 network, batches = prefix, image_batches(split, indices, layer, (seed, view))
             else:
                 deeper_table, deeper_prefix = nearest
                 network = _between(model, deeper_prefix, prefix)
                 batches = table_batches(deeper_table, rows)
+            pixels = len(rows) * split.image_size[0] * split.image_size[1]
             fill(
                 table,
                 batches,
                 len(rows),
-                lambda sample: self._engine(network, sample, len(rows)),
+                lambda sample: self._engine(network, sample, pixels),
                 text=f"features at depth {depth}, view {view}",
                 visible=bool(self.verbose),
             )
@@ -145,50 +151,69 @@ class FeatureCache:
         batches = FeatureBatches([features], split.labels, batch_size=256)
         return suffix.predict(batches, verbose=0)
 
-    def _table(
-        self, split: ImageSplit, prefix: keras.Model, depth: int, names: dict[str, Any]
-    ) -> FeatureTable:
-        meta = {
-            **names,
-            "depth": depth,
-            "prefix": network_digest(prefix),
-            "universe": text_digest("\n".join(split.universe)),
-            "rows": len(split.universe),
-            "row_shape": list(prefix.outputs[0].shape[1:]),
-        }
-        key = text_digest(json.dumps(meta, sort_keys=True))
-        return FeatureTable.open(self.directory / meta["universe"] / key, meta)
+    def _folder(self, meta: dict[str, Any]) -> Path:
+        return self.directory / meta["universe"] / text_digest(json.dumps(meta, sort_keys=True))
 
     def _nearest(
-        self,
-        model: keras.Model,
-        split: ImageSplit,
-        depth: int,
-        names: dict[str, Any],
-        rows: np.ndarray,
+        self, model: keras.Model, meta: dict[str, Any], rows: np.ndarray
     ) -> tuple[FeatureTable, keras.Model] | None:
-        """Finds the boundary closest above `depth` that holds all of `rows`, and its prefix."""
-        universe = text_digest("\n".join(split.universe))
-        depths = set()
-        for path in (self.directory / universe).glob("*/table.json"):
-            meta = read_json(path)
-            if meta["depth"] > depth and all(meta[name] == value for name, value in names.items()):
-                depths.add(meta["depth"])
-        for deeper in sorted(depths):
-            prefix, _ = split_at(model, deeper)
-            table = self._table(split, prefix, deeper, names)
-            if table.done()[rows].all():
-                return table, prefix
+        """Finds the closest boundary nearer to the images that holds all of `rows`.
+
+        Returns:
+            Its table and the prefix that ends there, or None.
+        """
+        same = ("universe", "image_size", "preprocessing", "view", "augmentation")
+        for depth in sorted(self._depths({name: meta[name] for name in same})):
+            if depth <= meta["depth"]:
+                continue
+            prefix, _ = split_at(model, depth)
+            deeper = _describe({name: meta[name] for name in same}, prefix, depth, meta["rows"])
+            if (self._folder(deeper) / "table.json").exists():
+                table = FeatureTable.open(self._folder(deeper), deeper)
+                if table.done()[rows].all():
+                    return table, prefix
         return None
 
-    def _engine(self, network: keras.Model, sample: np.ndarray, total: int) -> Engine:
-        name = self.engine
-        key = network_digest(network) + str(network.inputs[0].shape)
-        if name == "auto" and total < WORTH_CONVERTING and key not in self._engines:
-            return make_engine("keras", network, sample)
+    def _depths(self, wanted: dict[str, Any]) -> set[int]:
+        """Returns the depths of all tables of the same images and view, whatever the weights."""
+        depths = set()
+        for path in (self.directory / wanted["universe"]).glob("*/table.json"):
+            meta = read_json(path)
+            if all(meta[name] == value for name, value in wanted.items()):
+                depths.add(meta["depth"])
+        return depths
+
+    def _engine(self, network: keras.Model, sample: np.ndarray, pixels: int) -> Engine:
+        small = self.engine == "auto" and pixels < WORTH_CONVERTING
+        key: tuple = (network_digest(network), network.inputs[0].shape)
+        if small and key not in self._engines:
+            name, key = "keras", ("keras", *key)
+        else:
+            name = self.engine
         if key not in self._engines:
             self._engines[key] = make_engine(name, network, sample)
         return self._engines[key]
+
+
+def check_image_size(model: keras.Model, split: ImageSplit) -> None:
+    """Raises ValueError unless a model takes images of a split's size."""
+    expected = tuple(model.inputs[0].shape[1:3])
+    if expected != split.image_size:
+        raise ValueError(
+            f"Expected images of {expected}, which the model takes. Received: {split.image_size}; "
+            "load the data with the model's image_size."
+        )
+
+
+def _describe(images: dict[str, Any], prefix: keras.Model, depth: int, rows: int) -> dict[str, Any]:
+    """Returns all that decides the content of a table; its folder is named by it."""
+    return {
+        **images,
+        "depth": depth,
+        "prefix": network_digest(prefix),
+        "rows": rows,
+        "row_shape": list(prefix.outputs[0].shape[1:]),
+    }
 
 
 def _augmentation(model: keras.Model, given: keras.Layer | None) -> keras.Layer:

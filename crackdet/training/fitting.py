@@ -12,7 +12,7 @@ import numpy as np
 from crackdet.data.dataset import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.models import set_unfreeze_depth, split_at, unfreeze_depth
-from crackdet.training.cache import FeatureCache
+from crackdet.training.cache import FeatureCache, check_image_size
 from crackdet.training.callbacks import EpochCurves, EpochRows, OnWholeModel
 from crackdet.training.engines import jit_compile
 from crackdet.training.features import FeatureBatches
@@ -99,6 +99,9 @@ def fit(
     >>> history = crackdet.training.fit(model, data, epochs=2)
     """
     _check(schedule, patience, views, cache)
+    check_image_size(model, data.train)
+    if not data.train.num_images or not data.validation.num_images:
+        raise ValueError("Expected images to train on and to validate on; a split is empty.")
     depth = unfreeze_depth(model)
     phases = plan_phases(depth, epochs, head_epochs, learning_rate, fine_tune_factor)
     weights = class_weights(class_weight, data.train.labels, len(data.class_names))
