@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tuning.engine import Finished, Task
 from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
+from tuning.trials import error_file
 
 SHOWN = 12  # best trials in the live table, which must fit on a screen
 
@@ -97,7 +98,7 @@ class Display:
         row = self.leaderboard.row(trial)
         drawn = ", ".join(f"{name} {_cell(row[name])}" for name in HYPERPARAMETERS)
         if trial.outcome.failed:
-            where = self.leaderboard.folder / f"trial_{row['trial']}" / "error.txt"
+            where = error_file(self.leaderboard.folder, row["trial"])
             return f"trial {row['trial']} failed: {row['error']} ({drawn}; traceback in {where})"
         values = ", ".join(f"{name} {_cell(row[name])}" for name in self.leaderboard.metrics)
         return f"trial {row['trial']}: {values} ({drawn}; {_duration(row['seconds'])})"

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import keras_tuner
+import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from crackdet.errors import CrackdetError
@@ -142,7 +143,7 @@ def _replay(
                     "The journal of the search does not fit its options; was it made by another "
                     "version of KerasTuner? Name another directory."
                 )
-            # The last digit may differ where the search goes on with another SciPy.
+            # A last digit may differ where the search goes on with other versions.
             trial.hyperparameters.values = dict(event["values"])
             running[trial.trial_id] = trial, _task(trial, seed)
         else:
@@ -172,7 +173,9 @@ def _tell(oracle: keras_tuner.Oracle, trial: Trial, outcome: Outcome) -> None:
 
 
 def _task(trial: Trial, seed: int) -> Task:
-    values = dict(trial.hyperparameters.values)
+    # The Bayesian oracle returns NumPy's numbers.
+    drawn = trial.hyperparameters.values
+    values = {k: v.item() if isinstance(v, np.generic) else v for k, v in drawn.items()}
     return Task(trial.trial_id, values, trial_seed(seed, trial.trial_id))
 
 

@@ -33,9 +33,6 @@ class Leaderboard:
     def add(self, trial: Finished) -> None:
         """Adds a finished trial, rewrites trials.csv and removes checkpoints that fell behind."""
         self.trials.append(trial)
-        if trial.outcome.traceback:
-            with atomic_write(self.folder / f"trial_{trial.task.trial}" / "error.txt") as temporary:
-                temporary.write_text(trial.outcome.traceback, "utf-8")
         with atomic_write(self.folder / "trials.csv") as temporary:
             temporary.write_text(self.as_csv(), "utf-8")
         kept = {each.task.trial for each in self.ranked()[: self.keep_checkpoints]}

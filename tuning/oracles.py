@@ -1,17 +1,23 @@
 """KerasTuner's oracles, which choose the next hyperparameters, set up so that they repeat."""
 
 import math
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.oracles import (
     BayesianOptimizationOracle,
     GridSearchOracle,
     HyperbandOracle,
     RandomSearchOracle,
 )
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
-from tuning.seeds import oracle_seed
+from tuning.seeds import oracle_seed, trial_seed
 from tuning.space import SearchSpace
 
 TUNERS = ("bayesian", "hyperband", "random", "grid")
@@ -22,14 +28,32 @@ MAX_COLLISIONS = 1000
 
 
 class BayesianOracle(BayesianOptimizationOracle):
-    """KerasTuner's Bayesian oracle, but for proposing again what it has tried.
+    """KerasTuner's Bayesian oracle, which here repeats itself only when it should.
 
-    The Gaussian process proposes the same corner or integer over and over once it is sure of it.
+    It proposes nothing that was tried before: the Gaussian process does so over and over once it
+    is sure of a corner or an integer. And its draws depend on the seed and the trial alone, so
+    that a resumed search need not make the proposals again (a second each) to go on as before.
+
+    Args:
+        known: Values of the trials that a resumed search has begun, by trial.
+        **options: Arguments of `BayesianOptimizationOracle`.
     """
 
+    def __init__(self, known: Mapping[str, dict[str, Any]], **options: Any):
+        super().__init__(**options)
+        self._known = known
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Returns the next values, drawn at random where the proposal is not new."""
-        response = super().populate_space(trial_id)
+        """Returns the next values."""
+        if trial_id in self._known:
+            return {"status": TrialStatus.RUNNING, "values": dict(self._known[trial_id])}
+        self._seed_state = trial_seed(self.seed, trial_id)
+        self._random_state = np.random.RandomState(self._seed_state)
+        # On matrices this small more threads triple the time. A kernel fitted to a handful of
+        # trials ends at its bounds, which sklearn warns of each time.
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            response = super().populate_space(trial_id)
         if response["values"] is not None and self._duplicate(response["values"]):
             return self._random_populate_space()
         return response
@@ -43,6 +67,7 @@ def make_oracle(
     max_trials: int,
     epochs: int,
     seed: int,
+    known: Mapping[str, dict[str, Any]] | None = None,
 ) -> keras_tuner.Oracle:
     """Returns the oracle of a search.
 
@@ -53,6 +78,7 @@ def make_oracle(
         max_trials: Trials at most. Hyperband runs as many of its iterations as fit.
         epochs: Epochs of a trial; hyperband's largest number.
         seed: The search's seed.
+        known: Values of the trials that a resumed search has begun, by trial.
 
     Raises:
         ValueError: If the tuner is unknown.
@@ -74,7 +100,9 @@ def make_oracle(
     elif tuner == "bayesian":
         # KerasTuner's 3 random trials for each hyperparameter would be all of a short search.
         initial = max(2, min(3 * len(space.searched), max_trials // 2))
-        oracle = BayesianOracle(max_trials=max_trials, num_initial_points=initial, **common)
+        oracle = BayesianOracle(
+            known or {}, max_trials=max_trials, num_initial_points=initial, **common
+        )
     else:
         kind = RandomSearchOracle if tuner == "random" else GridSearchOracle
         oracle = kind(max_trials=max_trials, **common)

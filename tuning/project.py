@@ -103,6 +103,10 @@ class Journal:
         if whole < len(content):
             os.truncate(path, whole)
 
+    def begun(self) -> dict[str, dict[str, Any]]:
+        """Returns the hyperparameters of every trial that was started."""
+        return {e["trial"]: e["values"] for e in self.events if e["event"] == "start"}
+
     def append(self, event: Mapping[str, Any]) -> None:
         """Writes an event to the disk.
 

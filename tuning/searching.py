@@ -13,7 +13,7 @@ import keras_tuner
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
-from crackdet.files import write_json
+from crackdet.files import atomic_write, write_json
 from crackdet.training import FeatureCache
 from tuning.display import Display
 from tuning.engine import Outcome, Task, attempt, run_trials
@@ -22,7 +22,7 @@ from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
 from tuning.oracles import TUNERS, make_oracle, trial_limit
 from tuning.project import JOURNAL, Journal, open_project
 from tuning.space import SearchSpace
-from tuning.trials import OBJECTIVES, RECALL, run_trial
+from tuning.trials import OBJECTIVES, RECALL, error_file, run_trial
 
 BEST = "best_hyperparameters.json"
 
@@ -135,6 +135,7 @@ def search(
         "data": data.fingerprint,
     }
     with open_project(directory, options, resume=resume) as folder:
+        journal = Journal(folder / JOURNAL)
         oracle = make_oracle(
             tuner,
             space,
@@ -142,6 +143,7 @@ def search(
             max_trials=max_trials,
             epochs=epochs,
             seed=seed,
+            known=journal.begun(),
         )
         oracle._set_project_dir(str(folder.parent), folder.name)
         board = Leaderboard(folder, objective, OBJECTIVES[objective], keep_checkpoints)
@@ -160,7 +162,7 @@ def search(
             view_seed=seed,
         )
         part = search_part(data, search_images, seed)
-        _run(oracle, hypermodel, part, display, Journal(folder / JOURNAL), seed)
+        _run(oracle, hypermodel, part, display, journal, seed)
         best = _finish(display, max_trials)
         if own_cache:
             shutil.rmtree(folder / "cache", ignore_errors=True)
@@ -238,10 +240,14 @@ def _run(
 
     def execute(task: Task) -> Outcome:
         hypermodel = make_hypermodel(seed=task.seed)
-        return attempt(
+        outcome = attempt(
             lambda: run_trial(task, hypermodel, data, board.objective, board.folder),
             board.objective,
         )
+        if outcome.failed:
+            with atomic_write(error_file(board.folder, task.trial)) as temporary:
+                temporary.write_text(outcome.traceback, "utf-8")
+        return outcome
 
     try:
         with display.live():
@@ -265,7 +271,7 @@ def _finish(display: Display, max_trials: int) -> dict[str, Any]:
         last = board.trials[-1]
         raise CrackdetError(
             f"All {len(board.trials)} trials failed, the last with {last.outcome.error} "
-            f"(traceback in {board.folder / f'trial_{last.task.trial}' / 'error.txt'}). Mend the "
+            f"(traceback in {error_file(board.folder, last.task.trial)}). Mend the "
             "cause and search in another directory."
         )
     best = board.row(board.ranked()[0])

@@ -69,11 +69,18 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
     A compiled model would save the optimizer's slots too, two more numbers for each weight.
     """
+    for left in path.parent.glob(".*.partial*"):  # by a process that was killed while saving
+        left.unlink()
     bare = keras.Model(model.inputs, model.outputs)
     with atomic_write(path) as temporary:
         named = temporary.with_suffix(".weights.h5")  # Keras takes no other suffix
         bare.save_weights(named)
         os.replace(named, temporary)
+
+
+def error_file(folder: Path, trial: str) -> Path:
+    """Returns where the traceback of a failed trial stands."""
+    return folder / f"trial_{trial}" / "error.txt"
 
 
 def _recall_at_far(model: keras.Model, hypermodel: CrackHyperModel, data: CrackData) -> float:

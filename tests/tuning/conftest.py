@@ -1,0 +1,97 @@
+"""Tiny data, and trials that need no training: their loss is a formula of the hyperparameters."""
+
+import math
+from collections.abc import Callable
+
+import keras_tuner
+import numpy as np
+import pytest
+
+from crackdet.data import CrackData
+from tuning import SearchSpace
+from tuning.engine import Finished, Outcome, Task, attempt, run_trials
+from tuning.oracles import make_oracle
+from tuning.project import Journal
+
+SIZE = 32
+
+
+def patches(count, seed):
+    """Grey noise, darker where the label is 1."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    images = random.normal(150, 20, (count, SIZE, SIZE, 3)) - 60 * labels[:, None, None, None]
+    return np.clip(images, 0, 255).astype(np.uint8), labels
+
+
+@pytest.fixture(scope="session")
+def data() -> CrackData:
+    return CrackData.from_arrays(patches(24, 1), patches(16, 2), patches(4, 3), batch_size=12)
+
+
+def bowl(task: Task) -> tuple[dict[str, float], int]:
+    """A loss that is lowest at learning rate 1e-3, dropout 0.3 and depth 4."""
+    values = task.values
+    loss = (math.log10(values["learning_rate"]) + 3) ** 2 + (values["dropout"] - 0.3) ** 2
+    loss += 0.1 * (values["unfreeze_depth"] - 4) ** 2 + task.seed / 2**40
+    return {"val_loss": loss, "val_accuracy": 1 / (1 + loss)}, values.get("tuner/epochs", 3)
+
+
+class Recorder:
+    """A watcher that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.replayed: list[str] = []
+        self.ended: list[Finished] = []
+
+    def started(self, task: Task) -> None:
+        self.begun.append(task.trial)
+
+    def finished(self, trial: Finished, *, replayed: bool) -> None:
+        self.ended.append(trial)
+        if replayed:
+            self.replayed.append(trial.task.trial)
+
+
+@pytest.fixture
+def trials(tmp_path) -> Callable[..., list[Finished]]:
+    """Runs a search without training: `trials(tuner, fails={"1"}, …)`."""
+
+    def run(
+        tuner="random",
+        *,
+        space=None,
+        max_trials=8,
+        epochs=3,
+        seed=0,
+        fails=(),
+        journal=None,
+        watcher=None,
+        train=bowl,
+    ):
+        objective = keras_tuner.Objective("val_loss", "min")
+        space = space or SearchSpace()
+        book = Journal(journal or tmp_path / f"{tuner}{seed}.jsonl")
+        oracle = make_oracle(
+            tuner,
+            space,
+            objective,
+            max_trials=max_trials,
+            epochs=epochs,
+            seed=seed,
+            known=book.begun(),
+        )
+        oracle._set_project_dir(str(tmp_path), "project")
+
+        def execute(task: Task) -> Outcome:
+            def maybe() -> tuple[dict[str, float], int]:
+                if task.trial in fails:
+                    raise RuntimeError(f"no luck in {task.trial}")
+                return train(task)
+
+            return attempt(maybe, "val_loss")
+
+        return run_trials(oracle, book, execute, seed=seed, watcher=watcher or Recorder())
+
+    return run
