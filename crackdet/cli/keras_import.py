@@ -1,5 +1,6 @@
-"""Imports Keras without the lines that TensorFlow's C++ side prints meanwhile."""
+"""Imports Keras without what TensorFlow prints that says nothing to a user of crackdet."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -11,6 +12,9 @@ def import_keras() -> None:
     TensorFlow 2.21 logs two lines of its start-up before it reads TF_CPP_MIN_LOG_LEVEL, past
     Python's sys.stderr, so the file descriptor itself is turned aside for the import.
     """
+    # Warnings of TensorFlow's and TFDS's Python sides: retracing, folders of unfinished builds.
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     if "keras" in sys.modules:
         return
     sys.stderr.flush()
