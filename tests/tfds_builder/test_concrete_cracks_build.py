@@ -1,16 +1,12 @@
-"""What is built: the same records from any source, no leak, both formats, nothing half-built."""
+"""What is built: the same records from any source, in both formats, and what a wheel holds."""
 
-import errno
 import io
-import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +15,13 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfds_builder.concrete_cracks import (
-    Builder,
-    DataSourceError,
-    disk,
-    download,
-    formats,
-    prepare,
-    sources,
-    splits,
-)
-from tfds_builder.concrete_cracks import concrete_cracks_dataset_builder as builder_module
+from tfds_builder.concrete_cracks import Builder, formats, prepare, sources
 from tfds_builder.concrete_cracks.make_dummy_data import dummy_images
 
 DUMMY_DATA = Path(sources.__file__).with_name("dummy_data")
 Members = dict[str, bytes]
 Reader = Callable[[Any], dict[str, list[Any]]]
 RarWriter = Callable[[Path, Iterable[tuple[str, bytes]]], Path]
-
-
-def built_folders(data_dir: Path) -> list[str]:
-    """What a reader could take for a data set, or a killed build for its own."""
-    return sorted(path.name for path in data_dir.glob("concrete_cracks/[!.]*/*"))
 
 
 def without_names(examples: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple]]:
@@ -53,7 +34,7 @@ def without_names(examples: dict[str, list[dict[str, Any]]]) -> dict[str, list[t
 # --- The same records from anywhere
 
 
-@pytest.mark.parametrize("config", ["grouped", "random"])
+@pytest.mark.parametrize("config", ["grouped", "twins", "random"])
 def test_source_and_order_do_not_change_a_record(
     config: str,
     small: None,
@@ -107,105 +88,6 @@ def test_the_demo_repeats_to_the_bit(small_demo: int, tmp_path: Path, read_recor
     one = prepare("demo", data_dir=tmp_path / "1")
     two = prepare("demo", data_dir=tmp_path / "2")
     assert read_records(one) == read_records(two)
-
-
-# --- Groups and splits
-
-
-def test_groups_are_the_walls_and_stay_whole(
-    small: None, tmp_path: Path, read_examples: Reader
-) -> None:
-    wall_of = {name: wall for name, _, _, wall in dummy_images()}
-    examples = read_examples(prepare("grouped", data_dir=tmp_path, manual_dir=DUMMY_DATA))
-    walls, splits_of = defaultdict(set), defaultdict(set)
-    for split, found in examples.items():
-        assert Counter(int(e["label"]) for e in found)[0] == len(found) / 2
-        for e in found:
-            walls[int(e["group"])].add(wall_of[e["filename"].decode()])
-            splits_of[int(e["group"])].add(split)
-    assert sorted(map(tuple, walls.values())) == [(wall,) for wall in range(20)]
-    assert all(len(found) == 1 for found in splits_of.values())
-
-
-def test_random_is_stratified_and_divides_groups(
-    small: None, tmp_path: Path, read_examples: Reader
-) -> None:
-    examples = read_examples(prepare("random", data_dir=tmp_path, manual_dir=DUMMY_DATA))
-    splits_of = defaultdict(set)
-    for split, found in examples.items():
-        assert Counter(int(e["label"]) for e in found)[0] == len(found) / 2
-        for e in found:
-            splits_of[int(e["group"])].add(split)
-    assert any(len(found) > 1 for found in splits_of.values())
-
-
-def test_demo_groups_are_photos_and_stay_whole(
-    small_demo: int, tmp_path: Path, read_examples: Reader
-) -> None:
-    examples = read_examples(prepare("demo", data_dir=tmp_path))
-    groups = {split: {int(e["group"]) for e in found} for split, found in examples.items()}
-    assert groups == {"train": set(range(8)), "validation": {8}, "test": {9}}
-    for found in examples.values():
-        assert Counter(int(e["label"]) for e in found)[0] == len(found) / 2
-
-
-def test_the_whole_demo_is_split_80_10_10(monkeypatch: pytest.MonkeyPatch) -> None:
-    blank = np.zeros((8, 8, 3), np.uint8)
-    monkeypatch.setattr(builder_module.procedural, "demo_image", lambda i: (blank, i % 2))
-    counts = Counter()
-    for split in splits.SPLITS:
-        for _, example in builder_module._demo_examples(split):
-            counts[split, example["label"]] += 1
-    assert counts == {
-        ("train", 0): 480,
-        ("train", 1): 480,
-        ("validation", 0): 60,
-        ("validation", 1): 60,
-        ("test", 0): 60,
-        ("test", 1): 60,
-    }
-
-
-def source_images(members: Members) -> list[sources.SourceImage]:
-    return [
-        sources.SourceImage(name, int(name.startswith("P")), jpeg, sources.content_key(jpeg))
-        for name, jpeg in members.items()
-    ]
-
-
-def test_the_shipped_table_decides_when_it_knows_every_image(
-    dummy_members: Members, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images = source_images(dummy_members)
-    table = {image.key: {"group": 7, "split_grouped": "validation"} for image in images}
-    monkeypatch.setattr(splits, "shipped_table", lambda: table)
-    placements = splits.place(images, "grouped")
-    assert {(placement.split, placement.group) for placement in placements} == {("validation", 7)}
-    assert len({placement.name for placement in placements}) == len(images)
-    assert {placement.group for placement in splits.place(images, "random")} == {7}
-    assert {p.split for p in splits.place(images, "random")} == set(splits.SPLITS)
-
-    table.popitem()
-    assert len({placement.group for placement in splits.place(images, "grouped")}) == 20
-
-
-def test_the_random_config_tells_its_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splits, "shipped_leakage", dict)
-    assert "leaks" in builder_module._random_description()
-    assert "%" not in builder_module._random_description()
-    leak = {"random": {"twin": 0.361, "twin_or_overlap": 0.5432}}
-    monkeypatch.setattr(splits, "shipped_leakage", lambda: leak)
-    assert "36.1% of the test images" in builder_module._random_description()
-    assert "54.3% a twin or an overlapping crop" in builder_module._random_description()
-
-
-def test_shipped_leakage_stands_in_the_description() -> None:
-    path = DUMMY_DATA.with_name("leakage.json")
-    if not path.exists():
-        pytest.skip("leakage.json is not made yet")
-    leak = json.loads(path.read_text("utf-8"))["random"]
-    description = Builder.builder_configs["random"].description
-    assert f"{leak['twin_or_overlap']:.1%}" in description
 
 
 # --- Reading
@@ -281,159 +163,7 @@ def test_importing_the_package_registers_the_data_set() -> None:
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert result.stdout.splitlines() == ["['demo', 'grouped', 'random']", "grouped"]
-
-
-# --- What goes wrong
-
-
-def test_an_unknown_config_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataSourceError, match="use grouped, random, demo"):
-        prepare("grouepd", data_dir=tmp_path)
-
-
-def test_a_wrong_count_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(DataSourceError, match="16 images in Negative/"):
-        prepare("grouped", data_dir=tmp_path, manual_dir=DUMMY_DATA)
-    assert built_folders(tmp_path) == []
-
-
-def test_a_full_disk_is_noticed_before_the_build(
-    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DataSourceError, match="the disk has 0 MB left"):
-        prepare("grouped", data_dir=tmp_path, manual_dir=DUMMY_DATA)
-    assert built_folders(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    "error",
-    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("No space left on device")],
-)
-def test_a_disk_that_fills_up_leaves_nothing_behind(
-    error: Exception, small_demo: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fill(path: Any, iterator: Any) -> None:
-        Path(path).write_bytes(b"half a shard")
-        raise error
-
-    monkeypatch.setattr(formats.file_adapters.ArrayRecordFileAdapter, "write_examples", fill)
-    with pytest.raises(DataSourceError, match=r"is full: free some space"):
-        prepare("demo", data_dir=tmp_path)
-    assert built_folders(tmp_path) == []
-
-
-def test_other_errors_keep_their_name(
-    small_demo: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*arguments: Any) -> None:
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr(builder_module.procedural, "demo_image", fail)
-    with pytest.raises(ZeroDivisionError, match="a bug"):
-        prepare("demo", data_dir=tmp_path)
-    assert built_folders(tmp_path) == []
-
-
-def test_leftovers_of_a_killed_build_are_removed(small_demo: int, tmp_path: Path) -> None:
-    killed = tmp_path / "concrete_cracks" / "demo" / "incomplete.ABCDEF_1.0.0"
-    killed.mkdir(parents=True)
-    (killed / "shard").write_bytes(b"half")
-    prepare("demo", data_dir=tmp_path)
-    assert built_folders(tmp_path) == ["1.0.0"]
-
-
-def test_two_callers_build_once(
-    small_demo: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = []
-    original = builder_module.procedural.demo_image
-    monkeypatch.setattr(
-        builder_module.procedural, "demo_image", lambda i: made.append(i) or original(i)
-    )
-    with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda _: prepare("demo", data_dir=tmp_path), range(2)))
-    assert [len(builder.as_data_source("train")) for builder in both] == [32, 32]
-    assert len(made) == small_demo
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(DataSourceError, match="choose another data_dir"):
-        prepare("demo", data_dir=tmp_path / "file")
-
-
-# --- The download
-
-
-@pytest.fixture
-def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the server look within reach."""
-    monkeypatch.setattr(download, "_check_reachable", lambda url: None)
-
-
-def test_the_download_is_read_when_nothing_is_there(
-    online: None,
-    small: None,
-    tmp_path: Path,
-    dummy_members: Members,
-    write_rar: RarWriter,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked = []
-
-    def fetch(_: Any, url: str) -> Path:
-        asked.append(url)
-        return write_rar(tmp_path / "8a70d8a5.rar", dummy_members.items())
-
-    monkeypatch.setattr(tfds.download.DownloadManager, "download", fetch)
-    builder = prepare("grouped", data_dir=tmp_path / "data")
-    assert asked == [sources.URL]
-    assert builder.info.splits.total_num_examples == 32
-
-
-def test_the_checksum_is_registered() -> None:
-    info = Builder.url_infos[sources.URL]
-    assert info.size == 241_363_336
-    assert info.checksum == "08d7dc505a4f5a0330cee2fa2a1ae4b5b4f98bcffd0549b774caf7959bb1f02f"
-    assert info.filename == sources.ARCHIVE_NAME
-
-
-def test_a_failed_download_says_what_to_do(
-    online: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*arguments: Any) -> None:
-        raise tfds.download.DownloadError("Failed to get url. HTTP code: 403.")
-
-    monkeypatch.setattr(tfds.download.DownloadManager, "download", refuse)
-    with pytest.raises(DataSourceError) as caught:
-        prepare("grouped", data_dir=tmp_path)
-    told = str(caught.value)
-    assert "HTTP code: 403" in told
-    assert sources.HOMEPAGE in told
-    assert str(tmp_path / "downloads" / "manual") in told
-    assert built_folders(tmp_path) == []
-
-
-def test_without_the_internet_the_build_fails_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*arguments: Any, **options: Any) -> None:
-        raise OSError(-2, "Name or service not known")
-
-    monkeypatch.setattr(download.urllib.request, "getproxies", dict)
-    monkeypatch.setattr(download.socket, "create_connection", refuse)
-    monkeypatch.setattr(tfds.download.DownloadManager, "download", lambda *_: pytest.fail("asked"))
-    with pytest.raises(DataSourceError, match=r"could not be downloaded .*Name or service"):
-        prepare("grouped", data_dir=tmp_path)
-
-
-def test_behind_a_proxy_the_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download.urllib.request, "getproxies", lambda: {"https": "http://proxy"})
-    monkeypatch.setattr(download.socket, "create_connection", lambda *_: pytest.fail("asked"))
-    download._check_reachable(sources.URL)
+    assert result.stdout.splitlines() == ["['demo', 'grouped', 'random', 'twins']", "grouped"]
 
 
 # --- What is shipped

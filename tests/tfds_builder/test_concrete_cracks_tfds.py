@@ -28,6 +28,10 @@ class RandomTest(_DummyData):
     BUILDER_CONFIG_NAMES_TO_TEST = ["random"]  # noqa: RUF012
 
 
+class TwinsTest(_DummyData):
+    BUILDER_CONFIG_NAMES_TO_TEST = ["twins"]  # noqa: RUF012
+
+
 class DemoTest(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = concrete_cracks_dataset_builder.Builder
     BUILDER_CONFIG_NAMES_TO_TEST = ["demo"]  # noqa: RUF012

@@ -28,7 +28,7 @@ def prepare(
     interrupted build has left behind is removed.
 
     Args:
-        config: "grouped", "random" or "demo".
+        config: "grouped", "random", "twins" or "demo".
         data_dir: Where data sets are kept. Defaults to TFDS's own folder, which is `TFDS_DATA_DIR`
             or `~/tensorflow_datasets`.
         manual_dir: A folder with the official archive, a zip of its two class folders, or these
