@@ -197,10 +197,13 @@ def write_predictions(
     scores: Mapping[str, NDArray[np.float32]],
     before: Mapping[str, NDArray[np.float32]],
 ) -> None:
-    """Writes one row per image: key, split, label, score, score_before (empty if none), group."""
+    """Writes one row per image: key, split, label, score, score_before (empty if none), group.
+
+    File names that are no valid UTF-8 are written with the bytes they have on disk.
+    """
     with (
         atomic_write(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(("key", "split", "label", "score", "score_before", "group"))

@@ -17,6 +17,7 @@ from crackdet.report.theme import (
     logarithmic,
     new_figure,
     unit_axes,
+    whole_numbers,
 )
 from crackdet.report.words import number, percent
 
@@ -199,7 +200,7 @@ def history(run: Run) -> Picture | None:
         text.set_transform(upper.get_xaxis_transform())
     lower.legend(loc="lower right")
     lower.set(xlabel="Epoch", xlim=(0.5, len(epochs) + 0.5))
-    lower.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(lower.xaxis)
     words = ", then ".join(
         f"{phases[a].replace('_', ' ')} for {b - a} epochs"
         for a, b in zip(starts, [*starts[1:], len(phases)], strict=True)

@@ -1,5 +1,6 @@
 """The page: what a run found, in the order in which a reader asks."""
 
+import re
 from collections.abc import Callable, Iterable
 
 from crackdet.report import sections
@@ -22,6 +23,8 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "repeat": ("How to repeat this run", sections.repeat),
 }
 
+# Notes on data that speak of these are a warning, and stand above every figure.
+_LEAK = re.compile("leak|twin|overlap", re.IGNORECASE)
 # The page needs nothing from outside and runs nothing; this makes browsers hold it to that.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -61,7 +64,7 @@ def _header(run: Run, title: str) -> Markup:
         ),
         tag("p", headline(row), class_="headline"),
         tag("p", tag("strong", "Read this first. "), notes, class_="banner", role="note")
-        if notes
+        if _LEAK.search(notes)
         else None,
         sections.facts(row),
         tag("nav", tag("ul", *links), aria_label="Sections"),

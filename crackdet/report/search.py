@@ -7,7 +7,16 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from crackdet.report.files import Run, Trials
-from crackdet.report.theme import BLUE, GREY, INK, VERMILION, Picture, logarithmic, new_figure
+from crackdet.report.theme import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    Picture,
+    logarithmic,
+    new_figure,
+    whole_numbers,
+)
 
 Floats = NDArray[np.float64]
 # Searched over orders of magnitude.
@@ -30,6 +39,8 @@ def _scatter(trials: Trials, name: str) -> Picture:
     figure = new_figure(3.6)
     axes = figure.subplots()
     logarithmic(axes, x=name in _LOGARITHMIC, y=_spans(y))
+    if (x == np.round(x)).all():
+        whole_numbers(axes.xaxis)
     axes.set(xlabel=_words(name).capitalize(), ylabel=_words(trials.objective).capitalize())
     axes.plot(x[~failed], y[~failed], "o", color=BLUE, alpha=0.75, label="finished")
     if failed.any():
@@ -107,8 +118,11 @@ def _parallel(trials: Trials) -> Picture:
 
 def _axis(axes: Axes, place: float, column: Floats) -> None:
     axes.axvline(place, color=GREY, linewidth=1, ymin=0.07, ymax=0.93, zorder=0)
-    for height, value in ((-0.04, column.min()), (1.04, column.max())):
-        axes.text(place, height, f"{value:.3g}", ha="center", va="center", fontsize=9.5, color=INK)
+    low, high = column.min(), column.max()
+    # As many digits as it takes to tell the ends apart.
+    digits = next((d for d in range(3, 9) if f"{low:.{d}g}" != f"{high:.{d}g}"), 3)
+    for height, value in ((-0.04, low), (1.04, high)):
+        axes.text(place, height, f"{value:.{digits}g}", ha="center", va="center", fontsize=9.5)
 
 
 def _scale(column: Floats, logarithmic: bool) -> Floats:

@@ -7,9 +7,10 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 # The palette of Okabe & Ito ("Color Universal Design", 2008), told apart by colour-blind readers.
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -20,6 +21,7 @@ CLASS_COLOURS = (BLUE, VERMILION)
 WIDTH, DPI = 5.2, 200
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
     "axes.edgecolor": GREY,
     "axes.grid": True,
     "axes.labelcolor": INK,
@@ -90,6 +92,11 @@ def logarithmic(axes: Axes, *, x: bool = False, y: bool = False) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 3)))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Puts the ticks of an axis on whole numbers only."""
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def unit_axes(axes: Axes, *, x: str, y: str) -> None:

@@ -91,7 +91,7 @@ def _how_sure(share: float, bounds: list[float] | None, groups: int) -> str:
         # leaves up to 3/n likely (Hanley & Lippman-Hand, JAMA 1983).
         likely = of_hundred(min(1.0, 3 / groups))
         return f" (none in {plural(groups, 'group')} of images: up to {likely} remain likely)"
-    if bounds is None:
+    if bounds is None or bounds[0] == bounds[1]:
         return ""
     return f" (95 % interval {of_hundred(bounds[0])} to {of_hundred(bounds[1])})"
 

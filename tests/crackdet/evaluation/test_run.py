@@ -171,6 +171,13 @@ def test_a_failed_evaluation_leaves_no_metrics_that_look_finished(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras"]
 
 
+def test_a_file_name_that_is_no_utf_8_keeps_its_bytes(data, tmp_path):
+    data.test.keys[0] = b"Positive/\xff,\n.jpg".decode("utf-8", "surrogateescape")
+    scores = {name: np.zeros(split.num_images) for name, split in data.splits.items()}
+    run.write_predictions(tmp_path / "predictions.csv", data, scores, {})
+    assert b'"Positive/\xff,\n.jpg",test,0,0,,' in (tmp_path / "predictions.csv").read_bytes()
+
+
 def test_train_is_predicted_in_the_order_of_its_labels(trained, data):
     data.train.on_epoch_end()
     assert data.train.shuffle

@@ -269,3 +269,16 @@ def test_alike_stages_join_and_different_ones_do_not():
     assert stages[0]["params"] == 5
     assert shape([None, 4]) == "? \N{MULTIPLICATION SIGN} 4"
     assert shape(None) == shape([]) == dash
+
+
+def test_close_values_are_told_apart(run_dir):
+    def flatten(rows):
+        for row, loss in zip(rows, (0.69310, 0.69312), strict=False):
+            row["val_loss"] = str(loss)
+        return rows[:2]
+
+    pictures = search_pictures(rewrite_trials(run_dir, flatten))
+    ends = [text.get_text() for text in pictures[-1].figure.axes[0].texts[-2:]]
+    assert ends == ["0.6931", "0.69312"]
+    depth = next(p for p in pictures if p.name == "search_unfreeze_depth").figure.axes[0]
+    assert (depth.get_xticks() == np.round(depth.get_xticks())).all()

@@ -203,13 +203,22 @@ def test_the_classification_report_follows_from_the_counts(run_dir):
     assert "positive 90.48 % 95.00 % 92.68 % 200" in text
 
 
-def test_without_notes_there_is_no_warning(run_dir):
+@pytest.mark.parametrize(
+    ("notes", "warned"),
+    [
+        ("", False),
+        ("Cut test from the folder, keeping crops of one wall together.", False),
+        ("Many test images have a twin in train.", True),
+        ("The splits are the folder's own, not checked for leaks here.", True),
+    ],
+)
+def test_notes_on_leaks_warn_above_the_figures(run_dir, notes, warned):
     metrics = read_json(run_dir / "metrics.json")
-    metrics["data"]["notes"] = ""
-    text_before = text_of(run_dir)
+    metrics["data"]["notes"] = notes
     write_json(run_dir / "metrics.json", metrics)
-    assert "Read this first." in text_before
-    assert "Read this first." not in text_of(run_dir)
+    text = text_of(run_dir)
+    assert ("Read this first." in text) == warned
+    assert notes in text
 
 
 def test_the_recorded_command_is_shown_as_it_is(run_dir):
