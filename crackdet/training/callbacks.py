@@ -45,6 +45,20 @@ class EpochRows(keras.callbacks.Callback):
             temporary.write_text(text.getvalue(), "utf-8")
 
 
+class EpochOrder(keras.callbacks.Callback):
+    """Tells the training batches which epoch it is: it decides their order and views.
+
+    They could count epochs themselves, but Keras also looks at batches before the first epoch.
+    """
+
+    def __init__(self, batches: Any):
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._batches.epoch = epoch
+
+
 class EpochCurves(keras.callbacks.Callback):
     """Writes the metrics of each epoch for TensorBoard, on any backend.
 

@@ -13,7 +13,7 @@ from crackdet.data.dataset import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.models import set_unfreeze_depth, split_at, unfreeze_depth
 from crackdet.training.cache import FeatureCache, check_image_size
-from crackdet.training.callbacks import EpochCurves, EpochRows, OnWholeModel
+from crackdet.training.callbacks import EpochCurves, EpochOrder, EpochRows, OnWholeModel
 from crackdet.training.engines import jit_compile
 from crackdet.training.features import FeatureBatches
 from crackdet.training.seeds import reseed, set_seed
@@ -116,7 +116,6 @@ def fit(
             trained, train, validation = sources[phase.name]
             steps = phase.epochs * len(train)
             _compile_both(model, trained, _rate(schedule, phase.learning_rate, steps))
-            train.epoch = len(rows.rows)
             rows.phase = phase.name
             watchers = _watchers(schedule, patience, phase)
             if run_dir is not None and tensorboard:
@@ -130,7 +129,7 @@ def fit(
                 epochs=len(rows.rows) + phase.epochs,
                 class_weight=weights,
                 shuffle=False,  # `train` shuffles itself, by seed and epoch
-                callbacks=[*watchers, rows, OnWholeModel(callbacks, model)],
+                callbacks=[EpochOrder(train), *watchers, rows, OnWholeModel(callbacks, model)],
                 verbose=verbose,
             )
             losses = [row["val_loss"] for row in rows.rows if row["phase"] == phase.name]

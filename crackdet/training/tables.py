@@ -103,9 +103,10 @@ class FeatureTable:
     def _create(self) -> None:
         # Made aside and renamed, so that another process finds it whole or not at all. Rows are a
         # sparse file, which takes disk space only as it fills.
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+        aside = None
         try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
             with open(aside / "rows.f16", "wb") as file:
                 file.truncate(self.count * self.row_bytes)
             (aside / "done").write_bytes(bytes(self.count))
@@ -115,7 +116,8 @@ class FeatureTable:
             os.rename(aside, self.folder)
             shutil.rmtree(self.folder / "damaged", ignore_errors=True)
         except OSError as error:
-            shutil.rmtree(aside, ignore_errors=True)
+            if aside is not None:
+                shutil.rmtree(aside, ignore_errors=True)
             if not self._is_whole():  # unless another process was first
                 raise CrackdetError(
                     f"Cannot make a cache in {self.folder}: {error.strerror}. Free disk space or "

@@ -73,7 +73,7 @@ def test_keras_predicts_in_order_and_fits_in_epochs() -> None:
     trained.compile("sgd", "mse")
     shuffled = make_split(shuffle=True)
     history = trained.fit(shuffled, epochs=2, validation_data=split, verbose=0)
-    assert shuffled.epoch == 2
+    assert shuffled.epoch >= 2, "Keras may look at batches before the first epoch"
     assert np.isfinite(history.history["val_loss"]).all()
 
 

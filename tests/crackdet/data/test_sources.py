@@ -1,0 +1,184 @@
+"""load_data: names, folders with and without splits, and clear refusals."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from crackdet import load_data
+from crackdet.data import CrackData, partition
+from crackdet.errors import CrackdetError
+
+MakeFolder = Callable[..., Path]
+
+
+def wall(seed: int, size: int = 400) -> Image.Image:
+    """A rough surface, another one for each seed."""
+    noise = np.random.default_rng(seed).integers(0, 256, (size, size), dtype=np.uint8)
+    return Image.fromarray(noise).filter(ImageFilter.GaussianBlur(2))
+
+
+def save_crops(folder: Path, walls: int, size: int = 160) -> None:
+    """Three overlapping crops of each wall, the last one mirrored; every second wall is cracked."""
+    for number in range(walls):
+        surface = wall(number)
+        label = ("no_crack", "crack")[number % 2]
+        for corner in (0, 40, 60):
+            crop = surface.crop((corner, corner, corner + size, corner + size))
+            if corner == 60:
+                crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            path = folder / label / f"{number:02d}-{corner}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            crop.convert("RGB").save(path, quality=92)
+
+
+@pytest.fixture(scope="session")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("crops")
+    save_crops(folder, walls=20)
+    return folder
+
+
+def test_crops_of_one_wall_stay_in_one_split(crops: Path) -> None:
+    data = load_data(crops, image_size=32, verbose=0)
+    where: dict[str, set[tuple[str, int]]] = {}
+    for name, split in data.splits.items():
+        assert set(split.labels) == {0, 1}
+        for key, group in zip(split.keys, split.groups, strict=True):
+            where.setdefault(Path(key).name[:2], set()).add((name, int(group)))
+    assert len(where) == 20
+    assert all(len(places) == 1 for places in where.values()), "one split and one group a wall"
+    assert len({group for places in where.values() for _, group in places}) == 20
+    counts = [split.num_images for split in data.splits.values()]
+    assert sum(counts) == 60
+    assert counts[0] >= 36
+    assert "crops of one wall together" in data.notes
+    assert data.name == crops.name
+
+
+def test_splits_do_not_depend_on_file_names(crops: Path, tmp_path: Path) -> None:
+    for path in crops.glob("*/*.jpg"):
+        content = path.read_bytes()
+        name = hashlib.md5(content).hexdigest()
+        copy = tmp_path / "renamed" / path.parent.name / f"{name}.jpg"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+    first, second = (
+        load_data(folder, image_size=32, verbose=0) for folder in (crops, tmp_path / "renamed")
+    )
+    assert first.fingerprint == second.fingerprint
+    for name in first.splits:
+        assert set(first.splits[name].digests) == set(second.splits[name].digests)
+
+
+def test_only_missing_splits_are_cut_from_train(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(crops, tmp_path / "data" / "train")
+    save_crops(tmp_path / "data" / "test", walls=2, size=150)
+    data = load_data(tmp_path / "data", image_size=32, validation_fraction=0.2)
+    assert all(key.startswith("test/") for key in data.test.keys)
+    assert data.test.num_images == 6
+    assert data.train.num_images + data.validation.num_images == 60
+    assert 6 <= data.validation.num_images <= 18
+    assert not set(data.train.groups) & set(data.validation.groups)
+    assert "Cut validation from the folder" in data.notes
+    assert "60 pictures" in capsys.readouterr().out
+
+
+def test_own_splits_are_kept(make_folder: MakeFolder) -> None:
+    files = {
+        f"{split}/{label}/{i}.png": 40 * i + j
+        for i, split in enumerate(("train", "val", "test"))
+        for j, label in enumerate(("negative", "positive"))
+    }
+    data = load_data(make_folder(files), image_size=(6, 10), batch_size=1, seed=5)
+    assert [split.num_images for split in data.splits.values()] == [2, 2, 2]
+    assert data.validation[1][0].shape == (1, 6, 10, 3)
+    assert data.validation[1][1].tolist() == [1]
+    assert (data.train.shuffle, data.train.seed) == (True, 5)
+    assert not data.validation.shuffle
+    assert "not checked" in data.notes
+
+
+def test_unreadable_pictures_are_warned_of_by_name(make_folder: MakeFolder) -> None:
+    files = {f"{s}/{c}/a.png": n for n, (s, c) in enumerate(
+        (s, c) for s in ("train", "val", "test") for c in ("crack", "no_crack")
+    )}  # fmt: skip
+    folder = make_folder(files)
+    for number in range(12):
+        (folder / "train" / "crack" / f"bad{number:02d}.jpg").write_bytes(b"x")
+    with pytest.warns(UserWarning, match=r"12 unreadable pictures .*bad00\.jpg.*And 2 more"):
+        data = load_data(folder, image_size=8)
+    assert "bad09.jpg" in data.notes
+    assert data.train.num_images == 2
+
+
+def test_a_split_without_a_class_is_refused(make_folder: MakeFolder) -> None:
+    files = {"train/crack/a.png": 1, "train/no_crack/b.png": 2, "val/crack/c.png": 3}
+    folder = make_folder({**files, "test/crack/d.png": 4, "test/no_crack/e.png": 5})
+    with pytest.raises(CrackdetError, match=r"validation split .* has 1 pictures"):
+        load_data(folder)
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.0, 0.1), (0.1, -0.1)])
+def test_fractions_must_leave_something(crops: Path, fractions: tuple[float, float]) -> None:
+    with pytest.raises(CrackdetError, match="above 0 and leave something"):
+        load_data(crops, validation_fraction=fractions[0], test_fraction=fractions[1], verbose=0)
+
+
+@pytest.mark.parametrize("source", ["nowhere/at/all", "concrete_crack", Path("none")])
+def test_unknown_sources_are_refused(source: str | Path) -> None:
+    with pytest.raises(CrackdetError, match="Cannot find the data"):
+        load_data(source)
+
+
+def test_unknown_configs_and_missing_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CrackdetError, match="config 'grupped'"):
+        load_data("concrete_cracks/grupped", data_dir=tmp_path)
+    with pytest.raises(CrackdetError, match="manual"):
+        load_data("concrete_cracks", data_dir=tmp_path, manual_dir=tmp_path / "nothing")
+
+
+def test_official_images_in_a_folder_take_the_shipped_groups(
+    crops: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tfds_builder.concrete_cracks import splits
+
+    keys = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in crops.glob("*/*.jpg")]
+    table = {key: {"group": str(number // 6)} for number, key in enumerate(sorted(keys))}
+    monkeypatch.setattr(splits, "shipped_table", lambda: table)
+    data = load_data(crops, image_size=32, verbose=0)
+    for split in data.splits.values():
+        for digest, group in zip(split.digests, split.groups, strict=True):
+            assert group == int(table[digest]["group"])
+
+
+def test_formats_that_the_grouping_cannot_read_are_decoded_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    Image.new("RGB", (8, 8), "red").save(path, lossless=True)
+    assert partition._for_grouping(tmp_path / "a.JPG") == tmp_path / "a.JPG"
+    decoded = partition._for_grouping(path)
+    assert isinstance(decoded, np.ndarray)
+    assert decoded[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.slow
+def test_the_demo_comes_from_tfds_undecoded(tmp_path: Path) -> None:
+    data = load_data("demo", image_size=64, data_dir=tmp_path)
+    again = load_data("concrete_cracks/demo", image_size=64, data_dir=tmp_path)
+    assert isinstance(data, CrackData)
+    assert data.name == "concrete_cracks/demo"
+    assert data.fingerprint == again.fingerprint
+    assert sum(split.num_images for split in data.splits.values()) == 1200
+    assert "procedural" in data.notes
+    assert isinstance(data.train.encoded(0), bytes)
+    assert data.train.original(0).shape == (227, 227, 3)
+    assert data.train[0][0].shape == (32, 64, 64, 3)
+    assert data.train.keys[0].endswith(".jpg")
+    groups = [set(split.groups) for split in data.splits.values()]
+    assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
