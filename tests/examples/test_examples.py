@@ -1,5 +1,6 @@
 """Every example runs as a user would run it, on tiny data."""
 
+import json
 import os
 import subprocess
 import sys
@@ -76,3 +77,10 @@ def test_own_photos_and_the_metrics_of_their_run(root: Path, place: Path) -> Non
     assert "after training: accuracy" in out
     assert "test images are wrong" in out
     assert "evaluation:" in out
+
+    out = run(root, place, "ship_preset.py", "mine", "--out", "preset")
+    assert "Wrote preset: " in out
+    card = json.loads((place / "preset" / "card.json").read_text("utf-8"))
+    metrics = json.loads((place / "mine" / "metrics.json").read_text("utf-8"))
+    assert card["threshold"] == metrics["threshold"]
+    assert card["test"]["accuracy"] == metrics["after"]["test"]["accuracy"]
