@@ -52,7 +52,8 @@ def mobilenet_v2_classifier(
             (random).
         augmentation: Layer applied to the images in training only, such as
             `crackdet.layers.augmentation()`; None for none. It must keep the images' shape.
-        seed: Seed of the head's initial weights and of dropout.
+        seed: Seed of the head's initial weights and of dropout. A random backbone (`weights=None`)
+            follows `keras.utils.set_random_seed`.
 
     Returns:
         An uncompiled `keras.Model` that maps images `(batch, height, width, 3)`, uint8 or float in

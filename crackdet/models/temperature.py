@@ -1,6 +1,7 @@
 """A calibration temperature, folded into a classifier's head."""
 
 import math
+from numbers import Real
 
 import keras
 
@@ -29,7 +30,7 @@ def scale_logits(model: keras.Model, temperature: float) -> keras.Model:
     >>> scale_logits(model, 1.5).name
     'mobilenet_v2_classifier'
     """
-    if not (math.isfinite(temperature) and temperature > 0):
+    if not isinstance(temperature, Real) or not 0 < temperature < math.inf:
         raise ValueError(
             f"`temperature` must be a finite number above 0. Received: temperature={temperature!r}"
         )

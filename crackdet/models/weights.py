@@ -19,12 +19,15 @@ _FILE_SUFFIXES = (".keras", ".weights.h5")
 
 def check_weights(weights: str | Path | None, alpha: float, num_classes: int) -> None:
     """Raises where `weights` cannot belong to the other arguments, before anything is built."""
-    if weights is not None and not isinstance(weights, str | Path):
+    if weights is None:
+        return
+    if not isinstance(weights, str | Path):
         raise ValueError(
             "`weights` must be 'imagenet', a preset's name, the path of a .keras or .weights.h5 "
             f"file, or None. Received: weights={weights!r}"
         )
-    if weights is None or is_file_name(weights):
+    if is_file_name(weights):
+        _check_exists(Path(weights))
         return
     if weights == "imagenet":
         expected: dict[str, tuple] = {"alpha": IMAGENET_ALPHAS}
@@ -101,7 +104,6 @@ def _load_imagenet(model: keras.Model, alpha: float) -> None:
 
 
 def _load_weights_file(model: keras.Model, path: Path) -> None:
-    _check_exists(path)
     with _one_sentence(f"{path} holds no weights for a classifier of this alpha and num_classes"):
         inference_graph(model).load_weights(path)
 

@@ -67,14 +67,15 @@ def test_suffix_of_prefix_is_the_model(model: keras.Model, images, depth: int) -
     assert {id(w) for w in suffix.trainable_weights} == {id(w) for w in model.trainable_weights}
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2, 17, 18])
+@pytest.mark.parametrize("depth", [0, 2, 18])
 def test_training_the_suffix_trains_the_units_of_the_model_itself(
     make_classifier, images, depth: int
 ) -> None:
     model = make_classifier(unfreeze_depth=depth, dropout=0.2)
     prefix, suffix = split_at(model, depth)
     before = weights_by_layer(model)
-    suffix.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    # Eagerly: compiling a graph of everything takes longer than these two steps.
+    suffix.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
     suffix.fit(outputs(prefix, images), np.arange(8) % 2, epochs=2, verbose=0)
     for name, old in before.items():
         new = model.get_layer(name).get_weights()
