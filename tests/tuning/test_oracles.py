@@ -51,7 +51,7 @@ def test_bayesian_search_finds_the_bottom_of_a_bowl(trials):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # KerasTuner's use of threading
 def test_bayesian_search_shows_no_warning(trials):
     trials("bayesian", max_trials=4, train=lambda _: ({"val_loss": 1.0}, 1))
 

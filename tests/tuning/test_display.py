@@ -1,0 +1,77 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from tests.tuning.test_leaderboard import finished
+from tuning.display import Display
+from tuning.leaderboard import Leaderboard
+
+
+@pytest.fixture
+def show(tmp_path):
+    def make(*, terminal, verbose=1):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=120, no_color=True)
+        board = Leaderboard(tmp_path, "val_loss", "min", 3)
+        return Display(board, 4, verbose=verbose, console=console)
+
+    return make
+
+
+def test_a_line_for_each_trial_without_a_terminal(show):
+    display = show(terminal=False)
+    with display.live():
+        for trial in (finished(0, 0.25), finished(1, error="ValueError: [bold]no[/bold]")):
+            display.started(trial.task)
+            display.finished(trial, replayed=False)
+    lines = display.console.file.getvalue().splitlines()
+    assert len(lines) == 2
+    assert "trial 00: val_loss 0.25, val_accuracy 0.75 (dropout 0.1" in lines[0]
+    assert "1 of 4 done, about 4 s left" in lines[0]
+    assert "trial 01 failed: ValueError: [bold]no[/bold]" in lines[1]
+    assert "trial_01/error.txt" in lines[1]
+
+
+def test_a_table_on_a_terminal_and_failures_above_it(show):
+    display = show(terminal=True)
+    with display.live():
+        display.started(finished(0, 0.25).task)
+        assert "trial 00 has run for 0 s" in display.status()
+        display.finished(finished(0, 0.25), replayed=False)
+        display.finished(finished(1, error="ValueError: no"), replayed=False)
+        assert display.status() == "2 of 4 trials done, 1 failed, about 2 s left"
+    text = display.console.file.getvalue()
+    assert "unfreeze_depth" in text
+    assert "trial 01 failed: ValueError: no" in text
+    assert "trial 00: val_loss" not in text  # it stands in the table
+
+
+def test_the_table_shows_the_best_first(show):
+    display = show(terminal=True)
+    for number, loss in enumerate((0.5, 0.1, 0.3)):
+        display.finished(finished(number, loss), replayed=True)
+    display.console.print(display.render())
+    text = display.console.file.getvalue()
+    assert text.index("01 ") < text.index("02 ") < text.index("00 ")
+
+
+def test_nothing_when_not_verbose(show):
+    for terminal in (True, False):
+        display = show(terminal=terminal, verbose=0)
+        with display.live():
+            display.started(finished(0, 0.25).task)
+            display.finished(finished(0, 0.25), replayed=False)
+            display.say("words")
+        assert display.console.file.getvalue() == ""
+        assert len(display.leaderboard.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3.4, "3 s"), (61, "1 min"), (3540, "59 min"), (7300, "2 h 2 min")]
+)
+def test_time_left_is_told_in_words(show, seconds, words):
+    display = show(terminal=False)
+    trial = finished(0, 0.25)
+    object.__setattr__(trial.outcome, "seconds", seconds / 3)  # three trials are left
+    display.finished(trial, replayed=False)
+    assert f"about {words} left" in display.console.file.getvalue()

@@ -1,0 +1,179 @@
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+import tuning.hypermodel
+from crackdet.models import unfreeze_depth
+from crackdet.training import FeatureCache
+from tests.tuning.conftest import SIZE, patches
+from tuning import CrackHyperModel, SearchSpace
+from tuning.hypermodel import fill_cache
+
+SMALL = {"alpha": 0.35, "weights": None}
+SPACE = SearchSpace(dropout=(0.0, 0.5), learning_rate=(1e-4, 1e-2), unfreeze_depth=(0, 1))
+
+
+def drawn(**values):
+    hp = keras_tuner.HyperParameters()
+    hp.values = values
+    return hp
+
+
+VALUES = {"dropout": 0.2, "learning_rate": 2e-3, "unfreeze_depth": 1}
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Replaces `crackdet.training.fit` by one that notes its arguments."""
+    noted = []
+
+    def fit(model, data, **options):
+        noted.append({"model": model, "data": data, **options})
+        history = keras.callbacks.History()
+        history.history = {"phase": ["head"], "val_loss": [0.5]}
+        return history
+
+    monkeypatch.setattr(tuning.hypermodel, "fit", fit)
+    return noted
+
+
+def test_builds_what_the_hyperparameters_say():
+    model = CrackHyperModel(SIZE, space=SPACE, **SMALL).build(drawn(**VALUES))
+    assert model.input_shape == (None, SIZE, SIZE, 3)
+    assert unfreeze_depth(model) == 1
+    assert model.get_layer("dropout").rate == 0.2
+
+
+def test_building_registers_the_space():
+    hp = keras_tuner.HyperParameters()
+    CrackHyperModel(SIZE, space=SPACE, **SMALL).build(hp)
+    assert [part.name for part in hp.space] == ["dropout", "learning_rate", "unfreeze_depth"]
+    assert hp.space[1].sampling == "log"
+
+
+@pytest.mark.parametrize(
+    ("views", "strength", "augmented"),
+    [(None, 1.0, True), (2, 1.0, True), (1, 1.0, False), (None, 0, False)],
+)
+def test_augments_unless_no_augmented_view_is_shown(tmp_path, views, strength, augmented):
+    cache = FeatureCache(tmp_path) if views else None
+    model = CrackHyperModel(SIZE, views=views, cache=cache, strength=strength, **SMALL).build(
+        drawn(**VALUES)
+    )
+    entry = model.get_layer("preprocessing").input
+    assert (entry is not model.inputs[0]) == augmented
+
+
+def test_batch_size_epochs_callbacks_and_options_come_through(calls, data):
+    watcher = keras.callbacks.Callback()
+    history = CrackHyperModel(SIZE, seed=5).fit(
+        drawn(**VALUES),
+        None,
+        data.train,
+        validation_data=data.validation,
+        batch_size=7,
+        epochs=4,
+        callbacks=[watcher],
+        class_weight="balanced",
+        verbose="auto",
+    )
+    (call,) = calls
+    assert call["epochs"] == 4
+    assert call["learning_rate"] == 2e-3
+    assert call["callbacks"] == [watcher]
+    assert call["class_weight"] == "balanced"
+    assert call["seed"] == 5
+    assert call["verbose"] == 0
+    assert call["data"].train.batch_size == 7
+    assert data.train.batch_size == 12  # the user's own is left alone
+    assert call["data"].validation is data.validation
+    assert history.history == {"val_loss": [0.5]}  # KerasTuner takes numbers only
+
+
+def test_data_come_as_crack_data_splits_or_arrays(calls, data):
+    hypermodel = CrackHyperModel(SIZE)
+    hypermodel.fit(drawn(**VALUES), None, data)
+    assert calls[0]["data"] is data
+    hypermodel.fit(drawn(**VALUES), None, data.train, validation_data=data.validation)
+    assert calls[1]["data"].train is data.train
+    train, validation = patches(6, 1), patches(4, 2)
+    hypermodel.fit(drawn(**VALUES), None, *train, validation_data=validation)
+    np.testing.assert_array_equal(calls[2]["data"].train.images(range(6)), train[0])
+    np.testing.assert_array_equal(calls[2]["data"].validation.labels, validation[1])
+    for wrong in ((train[0],), (data.train,)):
+        with pytest.raises(ValueError, match="Expected a CrackData, two ImageSplits"):
+            hypermodel.fit(drawn(**VALUES), None, *wrong)
+
+
+def test_hyperband_goes_on_where_a_trial_stood(calls, data):
+    hypermodel = CrackHyperModel(SIZE)
+    hypermodel.fit(drawn(**VALUES), None, data, epochs=9, initial_epoch=3)
+    assert calls[0]["epochs"] == 6
+    assert calls[0]["head_epochs"] == 0
+    hypermodel.fit(drawn(**VALUES), None, data, epochs=3)
+    assert "head_epochs" not in calls[1]
+
+
+def test_executions_of_a_trial_have_seeds_of_their_own(calls, data):
+    hypermodel = CrackHyperModel(SIZE, seed=0)
+    for dropout in (0.1, 0.1, 0.2, 0.1):
+        hypermodel.fit(drawn(**VALUES | {"dropout": dropout}), None, data)
+    seeds = [call["seed"] for call in calls]
+    assert seeds[0] == seeds[2] == 0
+    assert len(set(seeds)) == 3
+
+
+def test_all_trials_share_their_augmented_views_and_the_deepest_boundary_comes_first(data):
+    asked = []
+
+    class Cache:
+        def features(self, model, depth, split, view=0, augmentation=None, seed=0):
+            asked.append((unfreeze_depth(model), depth, split.name, view, seed))
+
+    hypermodel = CrackHyperModel(
+        SIZE, space=SearchSpace(unfreeze_depth=(0, 3)), views=2, cache=Cache(), seed=8,
+        view_seed=0, **SMALL,
+    )  # fmt: skip
+    fill_cache(hypermodel, data)
+    assert [each[1:] for each in asked] == [
+        (3, "train", 0, 0),
+        (3, "train", 1, 0),
+        (3, "validation", 0, 0),
+    ]
+
+
+def test_nothing_is_filled_without_a_cache(data):
+    fill_cache(CrackHyperModel(SIZE, weights="no-such-file.keras"), data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("views", [None, 1])
+def test_kerastuners_own_random_search_works_as_it_is(tmp_path, data, views):
+    cache = FeatureCache(tmp_path / "cache", verbose=0) if views else None
+    hypermodel = CrackHyperModel(SIZE, space=SPACE, epochs=1, views=views, cache=cache, **SMALL)
+    tuner = keras_tuner.RandomSearch(
+        hypermodel, "val_loss", max_trials=2, seed=1, directory=tmp_path, project_name="plain"
+    )
+    tuner.search(data.train, validation_data=data.validation, verbose=0)
+    trials = tuner.oracle.get_best_trials(2)
+    assert [trial.status for trial in trials] == ["COMPLETED", "COMPLETED"], trials[-1].message
+    best = tuner.get_best_models()[0]
+    probabilities = best.predict(data.validation.in_order(), verbose=0)
+    loss = -np.log(probabilities[np.arange(16), data.validation.labels]).mean()
+    assert loss == pytest.approx(trials[0].score, rel=1e-3)  # features are rounded to float16
+
+
+@pytest.mark.slow
+def test_kerastuners_own_hyperband_works_as_it_is(tmp_path, data):
+    hypermodel = CrackHyperModel(
+        SIZE, space=SPACE, views=1, cache=FeatureCache(tmp_path / "cache", verbose=0), **SMALL
+    )
+    tuner = keras_tuner.Hyperband(
+        hypermodel, "val_loss", max_epochs=2, factor=2, seed=1, directory=tmp_path,
+        project_name="plain",
+    )  # fmt: skip
+    tuner.search(data.train, validation_data=data.validation, verbose=0)
+    trials = list(tuner.oracle.trials.values())
+    assert {trial.status for trial in trials} == {"COMPLETED"}, [t.message for t in trials]
+    assert any("tuner/trial_id" in trial.hyperparameters.values for trial in trials)

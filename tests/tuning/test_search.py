@@ -1,0 +1,276 @@
+"""Whole searches: with trials that need no training, and with real ones that are killed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras_tuner
+import numpy as np
+import pytest
+
+import tuning.searching
+from crackdet.data import CrackData
+from crackdet.errors import CrackdetError
+from tests.tuning.conftest import SIZE, bowl, patches
+from tuning import CrackHyperModel, SearchSpace, search
+from tuning.searching import search_part
+
+SMALL = {"alpha": 0.35, "weights": None}
+SPACE = SearchSpace(unfreeze_depth=(0, 1))
+
+
+def read(folder):
+    """Rows of trials.csv, without the seconds."""
+    with open(folder / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+@pytest.fixture
+def easy(monkeypatch, data):
+    """`search` with trials whose loss is a formula; `fails` raise, `diverge` end with NaN."""
+
+    def run(folder, *, fails=(), diverge=(), begun=None, **options):
+        def run_trial(task, hypermodel, part, objective, place):
+            if begun is not None:
+                begun.append(task.trial)
+            if task.trial in fails:
+                raise RuntimeError(f"no luck in {task.trial}")
+            metrics, epochs = bowl(task)
+            return ({"val_loss": float("nan")} if task.trial in diverge else metrics), epochs
+
+        monkeypatch.setattr(tuning.searching, "run_trial", run_trial)
+        monkeypatch.setattr(tuning.searching, "fill_cache", lambda *_: None)
+        return search(data, directory=folder, **{"tuner": "random", "max_trials": 6} | options)
+
+    return run
+
+
+def test_finds_the_best_and_writes_everything(easy, tmp_path, capsys):
+    found = easy(tmp_path / "search")
+    losses = [row["val_loss"] for row in found.trials]
+    winner = found.trials[int(np.argmin(losses))]
+    assert found.best == {
+        name: winner[name] for name in ("dropout", "learning_rate", "unfreeze_depth")
+    }
+    assert json.loads((found.directory / "best_hyperparameters.json").read_text()) == {
+        **found.best,
+        "objective": "val_loss",
+        "value": min(losses),
+        "trial": winner["trial"],
+    }
+    assert len(read(found.directory)) == 6
+    text = capsys.readouterr().out
+    assert f"Best: trial {winner['trial']}" in text
+    assert str(found.directory / "trials.csv") in text.replace("\n", "")
+
+
+@pytest.mark.parametrize("objective", ["val_accuracy", "val_recall_at_far_1pct"])
+def test_other_objectives_are_maximised(easy, tmp_path, monkeypatch, objective):
+    def better_where_the_rate_is_high(task):
+        rate = task.values["learning_rate"]
+        return {"val_loss": rate, "val_accuracy": rate, "val_recall_at_far_1pct": rate}, 1
+
+    monkeypatch.setattr(sys.modules[__name__], "bowl", better_where_the_rate_is_high)
+    found = easy(tmp_path / "search", objective=objective)
+    assert found.best["learning_rate"] == max(row["learning_rate"] for row in found.trials)
+    columns = list(read(found.directory)[0])
+    assert columns[columns.index("unfreeze_depth") + 1] == objective
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_repeated_search_gives_the_same_trials(easy, tmp_path, seed):
+    for name in ("one", "two"):
+        easy(tmp_path / name, seed=seed)
+    assert read(tmp_path / "one") == read(tmp_path / "two")
+    assert len({row["seed"] for row in read(tmp_path / "one")}) == 6
+
+
+def test_failed_trials_are_reported_with_their_tracebacks_and_never_best(easy, tmp_path, capsys):
+    good = easy(tmp_path / "good", verbose=0)
+    best = min(good.trials, key=lambda row: row["val_loss"])["trial"]
+    other = next(row["trial"] for row in good.trials if row["trial"] != best)
+    found = easy(tmp_path / "search", fails={best}, diverge={other})
+    rows = {row["trial"]: row for row in read(found.directory)}
+    assert {trial for trial, row in rows.items() if row["status"] == "failed"} == {best, other}
+    assert rows[best]["error"] == f"RuntimeError: no luck in {best}"
+    assert rows[other]["error"] == "ValueError: val_loss is nan"
+    assert rows[best]["val_loss"] == rows[other]["val_loss"] == ""
+    chosen = json.loads((found.directory / "best_hyperparameters.json").read_text())["trial"]
+    assert chosen not in (best, other)
+    traceback = (found.directory / f"trial_{best}" / "error.txt").read_text()
+    assert "in run_trial" in traceback
+    assert f"trial {best} failed: RuntimeError: no luck" in capsys.readouterr().out
+
+
+def test_when_every_trial_fails_the_last_error_is_told(easy, tmp_path):
+    with pytest.raises(CrackdetError, match=r"All 2 trials failed, .*no luck in 1 .*error.txt"):
+        easy(tmp_path / "search", max_trials=2, fails={"0", "1"})
+    assert not (tmp_path / "search" / "best_hyperparameters.json").exists()
+    assert [row["status"] for row in read(tmp_path / "search")] == ["failed", "failed"]
+
+
+def test_three_failures_in_a_row_stop_the_search(easy, tmp_path):
+    begun = []
+    with pytest.raises(CrackdetError, match="trials 1, 2 and 3 failed one after another"):
+        easy(tmp_path / "search", fails={"1", "2", "3"}, begun=begun)
+    assert begun == ["0", "1", "2", "3"]
+    assert not (tmp_path / "search" / "best_hyperparameters.json").exists()
+
+
+def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, monkeypatch, capsys):
+    whole = easy(tmp_path / "whole")
+
+    def interrupted(task):
+        if task.trial == "3":
+            raise KeyboardInterrupt
+        return bowl_of(task)
+
+    bowl_of = bowl
+    monkeypatch.setattr(sys.modules[__name__], "bowl", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        easy(tmp_path / "search")
+    assert "Stopped. The same search goes on" in capsys.readouterr().out
+    assert len(read(tmp_path / "search")) == 3
+    monkeypatch.setattr(sys.modules[__name__], "bowl", bowl_of)
+    begun = []
+    found = easy(tmp_path / "search", begun=begun)
+    assert begun == ["3", "4", "5"]
+    assert "Going on after 3 finished trials" in capsys.readouterr().out
+    assert read(tmp_path / "search") == read(tmp_path / "whole")
+    assert found.best == whole.best
+
+
+def test_a_finished_search_is_read_not_run_again(easy, tmp_path):
+    first = easy(tmp_path / "search")
+    begun = []
+    assert easy(tmp_path / "search", begun=begun) == first
+    assert begun == []
+
+
+def test_other_options_and_other_data_are_named(easy, tmp_path, data):
+    easy(tmp_path / "search", max_trials=2)
+    with pytest.raises(CrackdetError, match="epochs was 3 and is 4"):
+        easy(tmp_path / "search", max_trials=2, epochs=4)
+    with pytest.raises(CrackdetError, match=r"space was .* and is"):
+        easy(tmp_path / "search", max_trials=2, space=SPACE)
+    other = CrackData.from_arrays(patches(24, 7), patches(16, 2), patches(4, 3), batch_size=12)
+    with pytest.raises(CrackdetError, match=r"options: data was .* and is"):
+        search(other, directory=tmp_path / "search", tuner="random", max_trials=2)
+    with pytest.raises(CrackdetError, match="not empty"):
+        easy(tmp_path / "search", max_trials=2, resume=False)
+
+
+def test_an_exhausted_space_ends_with_a_sentence(easy, tmp_path, capsys):
+    space = SearchSpace(0.2, 1e-3, (0, 2))
+    found = easy(tmp_path / "search", space=space)
+    assert sorted(row["unfreeze_depth"] for row in found.trials) == [0, 1, 2]
+    text = capsys.readouterr().out
+    assert "Ended after 3 of 6 trials: the search space holds nothing more to try." in text
+    assert "1 of 3 done" in text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tuner": "annealing"},
+        {"objective": "accuracy"},
+        {"max_trials": 0},
+        {"epochs": 0},
+        {"search_images": 1},
+        {"keep_checkpoints": -1},
+        {"seed": -1},
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_folder_is_made(data, tmp_path, wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=rf"Expected {name} .*Received"):
+        search(data, directory=tmp_path / "search", **wrong)
+    assert not (tmp_path / "search").exists()
+
+
+def test_recall_needs_two_classes(tmp_path):
+    images = np.zeros((6, SIZE, SIZE, 3), np.uint8)
+    part = (images, np.arange(6) % 3)
+    three = CrackData.from_arrays(part, part, part, class_names=("a", "b", "c"))
+    with pytest.raises(ValueError, match="needs two classes"):
+        search(three, directory=tmp_path, objective="val_recall_at_far_1pct")
+
+
+def test_search_images_take_a_stratified_part_and_enough_of_validation():
+    def part(count):
+        return np.zeros((count, 1, 1, 3), np.uint8), (np.arange(count) % 4 == 0).astype(int)
+
+    data = CrackData.from_arrays(part(4000), part(2000), part(4))
+    small = search_part(data, 400, seed=0)
+    assert small.train.num_images == 400
+    assert small.train.labels.sum() == 100
+    assert small.validation.num_images == 500  # not 200
+    assert small.validation.labels.sum() == 125
+    assert search_part(data, 2000, seed=0).validation.num_images == 1000
+    assert search_part(data, 4000, seed=0) is data
+    assert search_part(data, None, seed=0) is data
+    few = CrackData.from_arrays(part(4000), part(100), part(4))
+    assert search_part(few, 400, seed=0).validation.num_images == 100
+
+
+def test_kerastuner_opens_the_project(easy, tmp_path):
+    found = easy(tmp_path / "search", fails={"2"})
+    tuner = keras_tuner.RandomSearch(
+        CrackHyperModel(SIZE, **SMALL), "val_loss", directory=tmp_path, project_name="search"
+    )
+    best = tuner.get_best_hyperparameters()[0]
+    assert {name: best.values[name] for name in found.best} == found.best
+    assert len(tuner.oracle.trials) == 6
+
+
+REAL = {"tuner": "random", "max_trials": 3, "epochs": 1, "verbose": 0, "space": SPACE, **SMALL}
+PROGRAM = """
+import sys
+import numpy as np
+from crackdet.data import CrackData
+from tuning import SearchSpace, search
+
+parts = np.load(sys.argv[1])
+data = CrackData.from_arrays(
+    *[(parts[f"x{i}"], parts[f"y{i}"]) for i in range(3)], batch_size=12)
+search(data, directory=sys.argv[2], tuner="random", max_trials=3, epochs=1, verbose=0,
+       space=SearchSpace(unfreeze_depth=(0, 1)), alpha=0.35, weights=None)
+"""
+
+
+@pytest.mark.slow
+def test_a_search_killed_in_mid_trial_ends_as_an_undisturbed_one(tmp_path, data):
+    found = search(data, directory=tmp_path / "whole", keep_checkpoints=2, **REAL)
+    assert [row["status"] for row in found.trials] == ["completed"] * 3
+    kept = {path.parent.name for path in found.directory.glob("trial_*/checkpoint.weights.h5")}
+    ranked = sorted(found.trials, key=lambda row: row["val_loss"])
+    assert kept == {f"trial_{row['trial']}" for row in ranked[:2]}
+    assert len(list((found.directory / "tensorboard").iterdir())) == 3
+    assert not (found.directory / "cache").exists()
+
+    parts = [patches(24, 1), patches(16, 2), patches(4, 3)]
+    arrays = {f"{name}{i}": part[k] for i, part in enumerate(parts) for k, name in enumerate("xy")}
+    np.savez(tmp_path / "parts.npz", **arrays)
+    killed = tmp_path / "killed"
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "parts.npz"), str(killed)]
+    ) as process:
+        journal = killed / "journal.jsonl"
+        while not journal.exists() or len(journal.read_text().splitlines()) < 3:
+            assert process.poll() is None, "the search ended before it could be killed"
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (killed / "best_hyperparameters.json").exists()
+    first = (killed / "trials.csv").read_text()
+    assert [row["trial"] for row in read(killed)] == ["0"]
+
+    again = search(data, directory=killed, keep_checkpoints=2, **REAL)
+    assert read(killed) == read(found.directory)
+    assert again.best == found.best
+    # The finished trial was not run again: its seconds are those of the killed process.
+    assert (killed / "trials.csv").read_text().startswith(first)
