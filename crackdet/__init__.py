@@ -38,8 +38,10 @@ class _RegisterOnImport(importlib.abc.MetaPathFinder):
     not imported yet, registration waits for that import.
     """
 
+    _searching: str | None = None
+
     def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> Any:
-        if fullname not in _REGISTERS_IN or getattr(self, "_searching", None) == fullname:
+        if fullname not in _REGISTERS_IN or self._searching == fullname:
             return None
         self._searching = fullname
         try:
