@@ -27,7 +27,7 @@ def run(root: Path, place: Path, name: str, *options: str) -> str:
         env={**os.environ, "PYTHONPATH": str(root), "TFDS_DATA_DIR": str(place / "tfds")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -14,6 +14,7 @@ from crackdet.cli.predict import image_files
 from crackdet.data import read_image
 from crackdet.errors import CrackdetError
 from crackdet.files import write_json
+from crackdet.models import preset_card, preset_names
 
 SIZE = 32
 
@@ -127,6 +128,20 @@ def test_the_threshold_of_a_run_is_the_one_it_chose(
     )
     assert (answer["threshold"], answer["threshold_from"]) == (0.0, "--threshold")
     assert answer["images"][0]["label"] == "cracked"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", preset_names())
+def test_a_shipped_preset_judges_with_the_threshold_of_its_card(
+    crackdet: Callable[..., Any], folder: Path, name: str
+) -> None:
+    images = image_files([str(folder)])
+    answer = json.loads(crackdet("predict", *images, "--model", name, "--json").out)
+    assert answer["threshold"] == preset_card(name)["threshold"]
+    assert answer["threshold_from"] == f"the card of the preset {name}"
+    right = [Path(row["file"]).parent.name == row["label"] for row in answer["images"]]
+    # Procedural concrete is no photograph, but a preset that guesses has lost its weights.
+    assert np.mean(right) > 0.6
 
 
 def test_a_model_with_other_outputs_is_refused(
