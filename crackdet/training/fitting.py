@@ -133,8 +133,9 @@ def fit(
                 verbose=verbose,
             )
             losses = [row["val_loss"] for row in rows.rows if row["phase"] == phase.name]
-            if np.nanmin(losses, initial=math.inf) < best_loss:
-                best_loss, best_weights = float(np.nanmin(losses)), model.get_weights()
+            lowest = min(filter(math.isfinite, losses), default=math.inf)
+            if lowest < best_loss:
+                best_loss, best_weights = lowest, model.get_weights()
     finally:
         set_unfreeze_depth(model, depth)
     if best_weights is None:

@@ -111,14 +111,14 @@ class FeatureTable:
                 file.truncate(self.count * self.row_bytes)
             (aside / "done").write_bytes(bytes(self.count))
             write_json(aside / "table.json", self.meta)
-            if self.folder.exists():  # damaged, or else it would have been opened
+            if self.folder.exists() and not self._is_whole():
                 os.rename(self.folder, aside / "damaged")
-            os.rename(aside, self.folder)
+            os.rename(aside, self.folder)  # fails where another process was first
             shutil.rmtree(self.folder / "damaged", ignore_errors=True)
         except OSError as error:
             if aside is not None:
                 shutil.rmtree(aside, ignore_errors=True)
-            if not self._is_whole():  # unless another process was first
+            if not self._is_whole():
                 raise CrackdetError(
                     f"Cannot make a cache in {self.folder}: {error.strerror}. Free disk space or "
                     "choose another folder."
