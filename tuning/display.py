@@ -73,7 +73,7 @@ class Display:
         """Returns the table of the best trials and the line on what runs."""
         board = self.leaderboard
         columns = ("trial", *HYPERPARAMETERS, *board.metrics, "epochs", "seconds")
-        table = Table(*columns)
+        table = Table(*(name.replace("_", " ") for name in columns))  # words wrap when narrow
         for place, trial in enumerate(board.ranked()[:SHOWN]):
             row = board.row(trial)
             cells = [_cell(row[column]) for column in columns]

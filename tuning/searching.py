@@ -118,7 +118,15 @@ def search(
     >>> found.best
     """
     space = space or SearchSpace()
-    _check(data, tuner, objective, max_trials, epochs, search_images, keep_checkpoints, seed)
+    _check(data, tuner, objective)
+    _check_least(
+        max_trials=(max_trials, 1),
+        epochs=(epochs, 1),
+        search_images=(search_images, len(data.class_names)),
+        views=(views, 1),
+        keep_checkpoints=(keep_checkpoints, 0),
+        seed=(seed, 0),
+    )
     options = {
         "tuner": tuner,
         "max_trials": max_trials,
@@ -192,16 +200,7 @@ def search_part(data: CrackData, search_images: int | None, seed: int) -> CrackD
     )
 
 
-def _check(
-    data: CrackData,
-    tuner: str,
-    objective: str,
-    max_trials: int,
-    epochs: int,
-    search_images: int | None,
-    keep_checkpoints: int,
-    seed: int,
-) -> None:
+def _check(data: CrackData, tuner: str, objective: str) -> None:
     if tuner not in TUNERS:
         raise ValueError(f"Expected tuner to be one of {TUNERS}. Received: {tuner!r}")
     if objective not in OBJECTIVES:
@@ -210,16 +209,13 @@ def _check(
         )
     if objective == RECALL and len(data.class_names) != 2:
         raise ValueError(f"{objective} needs two classes. Received: {data.class_names}")
-    least = {
-        "max_trials": (max_trials, 1),
-        "epochs": (epochs, 1),
-        "search_images": (search_images, len(data.class_names)),
-        "keep_checkpoints": (keep_checkpoints, 0),
-        "seed": (seed, 0),
-    }
-    for name, (value, low) in least.items():
-        if value is not None and value < low:
-            raise ValueError(f"Expected {name} of {low} or more. Received: {value}")
+
+
+def _check_least(**bounds: tuple[int | None, int]) -> None:
+    """Checks `name=(value, lowest)`; None stands for all or none, which is allowed."""
+    for name, (value, lowest) in bounds.items():
+        if value is not None and value < lowest:
+            raise ValueError(f"Expected {name} of {lowest} or more. Received: {value}")
 
 
 def _run(
@@ -235,7 +231,7 @@ def _run(
     before = sum(event["event"] == "end" for event in journal.events)
     if before:
         display.say(f"Going on after {before} finished trials in {board.folder}.")
-    if before < display.max_trials:
+    if not (board.folder / BEST).exists():
         fill_cache(make_hypermodel(seed=seed), data)
 
     def execute(task: Task) -> Outcome:

@@ -41,7 +41,7 @@ def test_a_table_on_a_terminal_and_failures_above_it(show):
         display.finished(finished(1, error="ValueError: no"), replayed=False)
         assert display.status() == "2 of 4 trials done, 1 failed, about 2 s left"
     text = display.console.file.getvalue()
-    assert "unfreeze_depth" in text
+    assert "unfreeze depth" in text
     assert "trial 01 failed: ValueError: no" in text
     assert "trial 00: val_loss" not in text  # it stands in the table
 

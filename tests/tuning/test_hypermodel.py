@@ -38,16 +38,12 @@ def calls(monkeypatch):
     return noted
 
 
-def test_builds_what_the_hyperparameters_say():
-    model = CrackHyperModel(SIZE, space=SPACE, **SMALL).build(drawn(**VALUES))
+def test_builds_what_the_hyperparameters_say_and_registers_the_space():
+    hp = drawn(**VALUES)
+    model = CrackHyperModel(SIZE, space=SPACE, **SMALL).build(hp)
     assert model.input_shape == (None, SIZE, SIZE, 3)
     assert unfreeze_depth(model) == 1
     assert model.get_layer("dropout").rate == 0.2
-
-
-def test_building_registers_the_space():
-    hp = keras_tuner.HyperParameters()
-    CrackHyperModel(SIZE, space=SPACE, **SMALL).build(hp)
     assert [part.name for part in hp.space] == ["dropout", "learning_rate", "unfreeze_depth"]
     assert hp.space[1].sampling == "log"
 
@@ -148,31 +144,36 @@ def test_nothing_is_filled_without_a_cache(data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("views", [None, 1])
-def test_kerastuners_own_random_search_works_as_it_is(tmp_path, data, views):
-    cache = FeatureCache(tmp_path / "cache", verbose=0) if views else None
-    hypermodel = CrackHyperModel(SIZE, space=SPACE, epochs=1, views=views, cache=cache, **SMALL)
+def test_kerastuners_own_random_search_works_as_it_is(tmp_path, data):
     tuner = keras_tuner.RandomSearch(
-        hypermodel, "val_loss", max_trials=2, seed=1, directory=tmp_path, project_name="plain"
+        CrackHyperModel(SIZE, space=SPACE, epochs=1, **SMALL),
+        "val_loss",
+        max_trials=1,
+        seed=1,
+        directory=tmp_path,
+        project_name="plain",
     )
     tuner.search(data.train, validation_data=data.validation, verbose=0)
-    trials = tuner.oracle.get_best_trials(2)
-    assert [trial.status for trial in trials] == ["COMPLETED", "COMPLETED"], trials[-1].message
-    best = tuner.get_best_models()[0]
-    probabilities = best.predict(data.validation.in_order(), verbose=0)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.status == "COMPLETED", trial.message
+    probabilities = tuner.get_best_models()[0].predict(data.validation.in_order(), verbose=0)
     loss = -np.log(probabilities[np.arange(16), data.validation.labels]).mean()
-    assert loss == pytest.approx(trials[0].score, rel=1e-3)  # features are rounded to float16
+    assert loss == pytest.approx(trial.score, rel=1e-4)
 
 
 @pytest.mark.slow
 def test_kerastuners_own_hyperband_works_as_it_is(tmp_path, data):
-    hypermodel = CrackHyperModel(
-        SIZE, space=SPACE, views=1, cache=FeatureCache(tmp_path / "cache", verbose=0), **SMALL
-    )
+    cache = FeatureCache(tmp_path / "cache", verbose=0)
+    space = SearchSpace(unfreeze_depth=0)
     tuner = keras_tuner.Hyperband(
-        hypermodel, "val_loss", max_epochs=2, factor=2, seed=1, directory=tmp_path,
+        CrackHyperModel(SIZE, space=space, views=1, cache=cache, **SMALL),
+        "val_loss",
+        max_epochs=2,
+        factor=2,
+        seed=1,
+        directory=tmp_path,
         project_name="plain",
-    )  # fmt: skip
+    )
     tuner.search(data.train, validation_data=data.validation, verbose=0)
     trials = list(tuner.oracle.trials.values())
     assert {trial.status for trial in trials} == {"COMPLETED"}, [t.message for t in trials]

@@ -182,6 +182,7 @@ def test_an_exhausted_space_ends_with_a_sentence(easy, tmp_path, capsys):
         {"max_trials": 0},
         {"epochs": 0},
         {"search_images": 1},
+        {"views": 0},
         {"keep_checkpoints": -1},
         {"seed": -1},
     ],
