@@ -174,6 +174,7 @@ def test_kerastuners_own_hyperband_works_as_it_is(tmp_path, data):
         directory=tmp_path,
         project_name="plain",
     )
+    tuner.oracle.max_trials = 3  # two trials of one epoch, the better one taken further
     tuner.search(data.train, validation_data=data.validation, verbose=0)
     trials = list(tuner.oracle.trials.values())
     assert {trial.status for trial in trials} == {"COMPLETED"}, [t.message for t in trials]

@@ -23,7 +23,7 @@ def test_every_seed_repeats_zero_included(trials, tmp_path, tuner):
 @pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian"])
 def test_other_seeds_draw_other_values(trials, tuner):
     rates = [
-        {each["learning_rate"] for each in values(trials(tuner, seed=seed, max_trials=4))}
+        {each["learning_rate"] for each in values(trials(tuner, seed=seed, max_trials=3))}
         for seed in (0, 1, 4)
     ]
     # KerasTuner's seeds 1 and 4 share all but three draws.
@@ -56,15 +56,9 @@ def test_bayesian_search_shows_no_warning(trials):
     trials("bayesian", max_trials=4, train=lambda _: ({"val_loss": 1.0}, 1))
 
 
-def test_bayesian_search_never_repeats_a_trial(trials):
-    # A loss that does not depend on the depth: the same proposal looks best again and again.
-    space = SearchSpace(0.1, (1e-3, 1.0001e-3), (0, 3))
-    found = trials("bayesian", space=space, max_trials=12, train=lambda _: ({"val_loss": 1.0}, 1))
-    assert len({tuple(each.items()) for each in values(found)}) == len(found)
-
-
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_a_small_space_is_searched_to_its_end(trials, tuner):
+def test_a_small_space_is_searched_to_its_end_without_repeats(trials, tuner):
+    # KerasTuner's Bayesian oracle alone would propose the best depth again and again.
     space = SearchSpace(0.1, 1e-3, (0, 6))
     found = trials(tuner, space=space, max_trials=40, epochs=1)
     depths = [each["unfreeze_depth"] for each in values(found)]
