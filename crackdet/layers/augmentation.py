@@ -60,8 +60,8 @@ def augmentation(strength: float = 1.0, seed: int | None = None) -> keras.Sequen
     Example:
 
     >>> images = keras.random.uniform((4, 96, 96, 3), maxval=255.0)
-    >>> augmentation(seed=0)(images, training=True).shape
-    TensorShape([4, 96, 96, 3])
+    >>> tuple(augmentation(seed=0)(images, training=True).shape)
+    (4, 96, 96, 3)
     """
     if not 0 <= strength <= MAX_STRENGTH:
         raise ValueError(

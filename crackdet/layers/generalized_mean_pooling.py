@@ -33,8 +33,8 @@ class GeneralizedMeanPooling2D(keras.layers.Layer):
     Example:
 
     >>> features = keras.random.uniform((4, 7, 7, 320))
-    >>> GeneralizedMeanPooling2D()(features).shape
-    TensorShape([4, 320])
+    >>> tuple(GeneralizedMeanPooling2D()(features).shape)
+    (4, 320)
     """
 
     def __init__(self, p: float = 3.0, data_format: str | None = None, **kwargs: Any) -> None:

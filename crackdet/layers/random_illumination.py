@@ -43,8 +43,8 @@ class RandomIllumination(RandomImageLayer):
 
     >>> images = np.full((4, 96, 96, 3), 120, "uint8")
     >>> lit = RandomIllumination(seed=1)(images, training=True)
-    >>> lit.shape, keras.backend.standardize_dtype(lit.dtype)
-    (TensorShape([4, 96, 96, 3]), 'uint8')
+    >>> tuple(lit.shape), keras.backend.standardize_dtype(lit.dtype)
+    ((4, 96, 96, 3), 'uint8')
     """
 
     def __init__(

@@ -32,8 +32,9 @@ class TemperatureScaling(keras.layers.Layer):
     Example:
 
     >>> logits = keras.ops.array([[2.0, 0.0]])
-    >>> keras.ops.softmax(TemperatureScaling(2.0)(logits)).numpy().round(3)
-    array([[0.731, 0.269]], dtype=float32)
+    >>> probabilities = keras.ops.softmax(TemperatureScaling(2.0)(logits))
+    >>> keras.ops.convert_to_numpy(probabilities).tolist()
+    [[0.731..., 0.268...]]
     """
 
     def __init__(self, temperature: float = 1.0, trainable: bool = False, **kwargs: Any) -> None:

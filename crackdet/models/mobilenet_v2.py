@@ -66,7 +66,7 @@ def mobilenet_v2_classifier(
     Example:
 
     >>> model = mobilenet_v2_classifier((96, 96), weights=None, unfreeze_depth=2)
-    >>> model(keras.random.uniform((4, 96, 96, 3), maxval=255.0)).shape
+    >>> tuple(model(keras.random.uniform((4, 96, 96, 3), maxval=255.0)).shape)
     (4, 2)
     """
     height, width = _check_image_size(image_size)
