@@ -4,6 +4,7 @@ Each takes the options of the command line and leaves its results in the run's f
 """
 
 import shutil
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,7 +110,8 @@ def fit_stage(
             cache=cache if options["views"] else None,
             run_dir=folder,
             seed=options["seed"],
-            verbose=arguments.verbose,
+            # A bar redraws its line, which fills a log file: there, one line an epoch.
+            verbose=arguments.verbose if sys.stdout.isatty() else 2 * arguments.verbose,
         )
         with atomic_write(folder / run_folder.FITTED_MODEL) as temporary:
             model.save(temporary)
