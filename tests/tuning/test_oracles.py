@@ -50,8 +50,7 @@ def test_bayesian_search_finds_the_bottom_of_a_bowl(trials):
     assert min(abs(np.log10(rates) + 3)) < 0.15  # of a range of 3
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # KerasTuner's use of threading
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_bayesian_search_shows_no_warning(trials):
     trials("bayesian", max_trials=4, train=lambda _: ({"val_loss": 1.0}, 1))
 

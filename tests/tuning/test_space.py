@@ -1,3 +1,5 @@
+import doctest
+
 import keras_tuner
 import pytest
 from hypothesis import given
@@ -55,6 +57,13 @@ def test_draws_within_the_ranges_and_learning_rates_evenly_in_their_logarithm():
 def test_fixed_values_are_what_is_drawn():
     values = SearchSpace(0.25, 3e-4, 5).values(keras_tuner.HyperParameters())
     assert values == {"dropout": 0.25, "learning_rate": 3e-4, "unfreeze_depth": 5}
+
+
+def test_the_example_runs():
+    runner, names = doctest.DocTestRunner(), {"SearchSpace": SearchSpace}
+    for test in doctest.DocTestFinder(recurse=False).find(SearchSpace, globs=names):
+        assert runner.run(test).attempted == 2
+    assert runner.failures == 0
 
 
 def test_counts_combinations():
