@@ -63,11 +63,16 @@ def make_engine(name: str, model: keras.Model, sample: np.ndarray) -> Engine:
 
 
 class KerasEngine:
-    """Runs a model with Keras, in batches of one fixed size."""
+    """Runs a copy of a model with Keras, in batches of one fixed size.
+
+    A copy, because the engine is kept: `model` shares its layers with a classifier whose training
+    may go on to change them.
+    """
 
     def __init__(self, model: keras.Model):
-        self._model = model
-        model.jit_compile = jit_compile()
+        self._model = keras.models.clone_model(model)
+        self._model.set_weights(model.get_weights())
+        self._model.jit_compile = jit_compile()
 
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yields the features of each batch."""

@@ -239,3 +239,15 @@ def test_a_killed_pass_leaves_rows_undone_not_wrong(tmp_path: Path, root: Path) 
     assert 10 <= done.sum() < 40
     np.testing.assert_array_equal(table.values()[done][:, 0], np.flatnonzero(done))
     assert os.path.getsize(tmp_path / "table" / "rows.f16") == 40 * 1000 * 2
+
+
+def test_training_a_model_does_not_change_what_the_cache_computes_with(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    exact = np.asarray(split_at(make_model(), 1)[0](all_images(data.train)))
+    model = make_model()
+    cache.features(model, 1, data.train.subset(range(8)))
+    # What training does to blocks that a shallower boundary counts as frozen.
+    for weight in model.get_layer("block_16_project").weights:
+        weight.assign(weight * 2)
+    assert_close(cache.features(make_model(), 1, data.train), exact)
