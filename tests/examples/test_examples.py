@@ -53,7 +53,7 @@ def test_layers_in_your_model(root: Path, place: Path) -> None:
 
 
 def test_fine_tune(root: Path, place: Path) -> None:
-    out = run(root, place, "fine_tune.py", *SMALL_MODEL, "--epochs", "2", "--unfreeze-depth", "1")
+    out = run(root, place, "fine_tune.py", *SMALL_MODEL, "--epochs", "3", "--unfreeze-depth", "1")
     assert "head: val_loss" in out
     assert "fine_tune: val_loss" in out
     assert "auroc:" in out
