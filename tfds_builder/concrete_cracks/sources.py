@@ -230,7 +230,7 @@ def _rar_members(source: Path) -> Iterator[tuple[str, bytes]]:
         import libarchive.exception
     except ImportError as error:
         raise DataSourceError(
-            f'Reading {source} needs the package libarchive-c: run pip install "crackdet[rar]", or '
+            f"Reading {source} needs the package libarchive-c: run pip install libarchive-c, or "
             "unpack the archive and give the folder instead."
         ) from error
     except (OSError, AttributeError, TypeError) as error:
