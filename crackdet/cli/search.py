@@ -34,6 +34,7 @@ def execute(arguments: Namespace) -> None:
         data = stages.load_stage(arguments, options, folder)
         cache = stages.open_cache(arguments, folder)
         stages.search_stage(arguments, options, folder, data, cache)
+        stages.remove_own_cache(folder)
     best = stages.hyperparameters_of(folder)
     stages.say("Best: " + ", ".join(f"{name} {value}" for name, value in best.items()))
     stages.say(f"Trials: {folder / 'search' / 'trials.csv'}")

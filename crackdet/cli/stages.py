@@ -154,8 +154,7 @@ def finish(folder: Path) -> None:
         with run_folder.timed(folder, "report"):
             write_report(folder)
     (folder / run_folder.FITTED_MODEL).unlink(missing_ok=True)
-    # A finished run does not need its gigabytes of features.
-    shutil.rmtree(folder / CACHE, ignore_errors=True)
+    remove_own_cache(folder)
     say(f"Seconds: {', '.join(f'{k} {v:.0f}' for k, v in run_folder.seconds(folder).items())}")
     say(f"Report: {report}")
     say(f"Next: crackdet predict photo.jpg --model {folder}")
@@ -183,6 +182,11 @@ def open_cache(arguments: Namespace, folder: Path) -> "FeatureCache":
     from crackdet.training import FeatureCache
 
     return FeatureCache(arguments.cache_dir or folder / CACHE, verbose=arguments.verbose)
+
+
+def remove_own_cache(folder: Path) -> None:
+    """Deletes the cache in the run's folder: what is finished does not need its gigabytes."""
+    shutil.rmtree(folder / CACHE, ignore_errors=True)
 
 
 def hyperparameters_of(folder: Path) -> dict[str, Any]:

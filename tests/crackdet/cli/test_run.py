@@ -66,6 +66,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
     searched = run.command("search", *TINY_SEARCH)
     assert searched.code == 0, searched.err
     assert run.has("config.json", *RESULTS[1:3])
+    assert not run.has("cache")
     assert f"crackdet train --data {folder} --out DIR --from {run.out}" in searched.out
     with open(run.out / "search" / "trials.csv", newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 2
