@@ -256,7 +256,7 @@ def test_without_the_package_the_remedy_is_named(
     path = tmp_path / "a.rar"
     path.write_bytes(b"Rar!\x1a\x07\x00")
     monkeypatch.setitem(sys.modules, "libarchive", None)
-    with pytest.raises(DataSourceError, match=r'pip install "crackdet\[rar\]"'):
+    with pytest.raises(DataSourceError, match="run pip install libarchive-c"):
         list(sources.read_images(path))
 
 
