@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tfds_builder.grouping import Links
 
-# The grouping decodes these itself, when it needs them; others are held in memory as pixels.
-GROUPING_READS = (".jpeg", ".jpg", ".png")
 COLUMNS = (
     "finding",
     "first",
@@ -76,7 +74,7 @@ def _of_folder(
 ) -> tuple[list[Picture], list[tuple[str, str]]]:
     """Returns the readable pictures below a folder, and (file, reason) of the others."""
     from crackdet.data.folders import SPLIT_FOLDERS
-    from crackdet.data.images import IMAGE_SUFFIXES, read_image, thread_pool
+    from crackdet.data.images import GROUPING_SUFFIXES, IMAGE_SUFFIXES, read_image, thread_pool
     from tfds_builder.grouping import content_key
 
     def examine(path: Path) -> Picture | tuple[str, str]:
@@ -89,7 +87,7 @@ def _of_folder(
         above = path.relative_to(folder).parts[:-1]
         split = SPLIT_FOLDERS.get(above[0].lower(), "") if above else ""
         label = "/".join(above[1:] if split else above)
-        source = path if path.suffix.lower() in GROUPING_READS else pixels
+        source = path if path.suffix.lower() in GROUPING_SUFFIXES else pixels
         return Picture(key, source, content_key(encoded), split, label)
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)

@@ -18,6 +18,8 @@ PREPROCESSING_VERSION = 1
 # Pillow's own limit against decompression bombs: half a gigabyte of RGB.
 MAX_PIXELS = 2 * 89_478_485
 
+# The grouping decodes these itself, when it needs them; others it gets as pixels.
+GROUPING_SUFFIXES = (".jpeg", ".jpg", ".png")
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from crackdet.data.folders import FolderImage, FolderListing, Progress
-from crackdet.data.images import read_image
+from crackdet.data.images import GROUPING_SUFFIXES, read_image
 from crackdet.errors import CrackdetError
 
 # "" stands for pictures of a folder without split folders: all are to be divided.
@@ -90,5 +90,5 @@ def _wall_groups(images: Sequence[FolderImage], progress: Progress | None) -> np
 
 
 def _for_grouping(path: Path) -> Path | np.ndarray:
-    """Returns what `find_links` reads: it decodes JPEG and PNG itself, and the rest is ours."""
-    return path if path.suffix.lower() in (".jpeg", ".jpg", ".png") else read_image(path)
+    """Returns what `find_links` reads."""
+    return path if path.suffix.lower() in GROUPING_SUFFIXES else read_image(path)
