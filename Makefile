@@ -7,7 +7,12 @@ BIN := $(VENV)/bin
 PACKAGES := crackdet tfds_builder tuning
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '.*')
 
-.PHONY: demo test clean
+# What computes through Keras, tested on every backend. The other folders hold no code that does;
+# the command line does by way of these, and tests/crackdet/cli/test_backends.py runs it on each.
+BACKEND_TESTS := $(addprefix tests/,crackdet/layers crackdet/models crackdet/training \
+	crackdet/evaluation tuning)
+
+.PHONY: demo test test-jax test-torch clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/crackdet-installed
@@ -17,7 +22,13 @@ test: $(VENV)/crackdet-installed $(VENV)/tools-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory --output-sync -j2 test-jax test-torch
 	$(BIN)/pytest
+
+# JAX spends most of the time of a test on compiling; unoptimized code takes a third less.
+test-jax test-torch: test-%: $(VENV)/tools-installed
+	KERAS_BACKEND=$* XLA_FLAGS=--xla_backend_optimization_level=0 \
+		$(BIN)/pytest -m "not slow" $(BACKEND_TESTS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -35,7 +35,7 @@ ORDER = (
     "tuning",
     "crackdet.cli",
 )
-BASE = ("crackdet.errors", "crackdet.files")
+BASE = ("crackdet.errors", "crackdet.files", "crackdet.keras_import", "crackdet.preloaded")
 LIBRARY = ORDER[1:-1]
 BACKENDS = {"tensorflow", "jax", "torch"}
 STANDARD_LIBRARY = sys.stdlib_module_names

@@ -1,7 +1,7 @@
 """What a search shows while it runs: a live table on a terminal, else one line a trial."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import rich
@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tuning.engine import Finished, Task
 from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
+from tuning.tasks import Finished, Task
 from tuning.trials import error_file
 
 SHOWN = 12  # best trials in the live table, which must fit on a screen
@@ -22,7 +22,8 @@ class Display:
 
     Args:
         leaderboard: Where finished trials go.
-        max_trials: Trials that the search runs at most.
+        planned: Training images of each trial that the search runs at most.
+        workers: Trials that run at once.
         verbose: 0 shows nothing.
         console: Where to show it. Defaults to the standard output.
     """
@@ -30,17 +31,20 @@ class Display:
     def __init__(
         self,
         leaderboard: Leaderboard,
-        max_trials: int,
+        planned: Sequence[int],
         *,
+        workers: int = 1,
         verbose: int = 1,
         console: Console | None = None,
     ):
         self.leaderboard = leaderboard
-        self.max_trials = max_trials
+        self.max_trials = len(planned)
+        self._images = sum(planned)
+        self.workers = workers
         self.verbose = verbose
         # The console of every other progress bar, so that one may show below the table.
         self.console = console or rich.get_console()
-        self._running: tuple[Task, float] | None = None
+        self._running: dict[str, float] = {}
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -53,16 +57,21 @@ class Display:
 
     def started(self, task: Task) -> None:
         """Notes that a trial runs."""
-        self._running = task, time.monotonic()
+        self._running[task.trial] = time.monotonic()
 
     def finished(self, trial: Finished, *, replayed: bool) -> None:
         """Adds a trial to the leaderboard and tells how it ended."""
-        self._running = None
+        self._running.pop(trial.task.trial, None)
         self.leaderboard.add(trial)
         if replayed:
             return
         if trial.outcome.failed or not self.console.is_terminal:
             self.say(self._line(trial))
+
+    def lost(self, task: Task, error: BaseException) -> None:
+        """Tells that a trial's process died, and that it will run again."""
+        self._running.pop(task.trial, None)
+        self.say(f"trial {task.trial} is run again: {error}.")
 
     def say(self, line: str) -> None:
         """Prints a line, above the table while there is one."""
@@ -86,9 +95,14 @@ class Display:
         parts = [f"{len(board.trials)} of {self.max_trials} trials done"]
         if board.failures():
             parts.append(f"{len(board.failures())} failed")
-        if self._running is not None:
-            task, start = self._running
-            parts.append(f"trial {task.trial} has run for {_duration(time.monotonic() - start)}")
+        if self._running:
+            start = min(self._running.values())
+            runs = (
+                f"trials {', '.join(self._running)} run"
+                if len(self._running) > 1
+                else (f"trial {next(iter(self._running))} runs")
+            )
+            parts.append(f"{runs}, since {_duration(time.monotonic() - start)}")
         if left := self._time_left():
             parts.append(left)
         return ", ".join(parts)
@@ -112,8 +126,11 @@ class Display:
         remaining = self.max_trials - len(trials)
         if not trials or not remaining:
             return ""
-        mean = sum(trial.outcome.seconds for trial in trials) / len(trials)
-        return f"about {_duration(mean * remaining)} left"
+        # Trials of a later round take longer, as they have more images.
+        done = sum(self.leaderboard.images_of(trial.task) for trial in trials)
+        per_image = sum(trial.outcome.seconds for trial in trials) / done
+        seconds = per_image * (self._images - done) / min(self.workers, remaining)
+        return f"about {_duration(seconds)} left"
 
 
 def _cell(value: object) -> str:

@@ -1,59 +1,24 @@
-"""Runs trials: asks an oracle, trains, tells it the result, and can do so again from a journal.
-
-A resumed search makes a new oracle and replays the journal to it: the same questions and answers
-in the same order leave it as it was. KerasTuner's own way, to reload the oracle's state from files
-that are not written atomically, loses a Bayesian oracle's random state and where a grid stood.
-"""
+"""Runs trials through an executor: several at once, again where a process died."""
 
 import math
-import time
-import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
-
-import keras_tuner
-import numpy as np
-from keras_tuner.engine.trial import Trial, TrialStatus
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Protocol
 
 from crackdet.errors import CrackdetError
-from tuning.project import Journal
-from tuning.seeds import trial_seed
+from tuning.ledger import Ledger
+from tuning.tasks import Finished, Outcome, Task
 
 MAX_FAILURES_IN_A_ROW = 3
 
+# How often a trial is run again whose process died: a machine fails now and then, but a trial
+# that always takes its process down (no memory, say) must not go on for ever.
+MAX_RERUNS = 2
 
-@dataclass(frozen=True)
-class Task:
-    """What is needed to run a trial, here or in another process."""
-
-    trial: str
-    values: dict[str, Any]
-    seed: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came out of a trial; `error` is empty where it succeeded."""
-
-    metrics: dict[str, float] = field(default_factory=dict)
-    epochs: int = 0
-    seconds: float = 0.0
-    error: str = ""
-    traceback: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether the trial ended without an objective."""
-        return bool(self.error)
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A trial that has ended."""
-
-    task: Task
-    outcome: Outcome
+# Trials of the head alone take a second or two, most of it to build the network: one process
+# builds it once for so many of them.
+MAX_HEADS_AT_ONCE = 16
 
 
 class Watcher(Protocol):
@@ -63,125 +28,109 @@ class Watcher(Protocol):
 
     def finished(self, trial: Finished, *, replayed: bool) -> None: ...
 
-
-def attempt(train: Callable[[], tuple[Mapping[str, float], int]], objective: str) -> Outcome:
-    """Trains and returns the outcome, whatever goes wrong.
-
-    Args:
-        train: Returns the metrics, numbers by name, and the epochs trained.
-        objective: Name of the metric that must be a finite number.
-    """
-    start = time.perf_counter()
-    try:
-        metrics, epochs = train()
-        values = {name: float(value) for name, value in metrics.items()}
-        if not math.isfinite(values[objective]):
-            raise ValueError(f"{objective} is {values[objective]}")
-    except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        seconds = time.perf_counter() - start
-        return Outcome(seconds=seconds, error=text, traceback=traceback.format_exc())
-    return Outcome(values, epochs, time.perf_counter() - start)
+    def lost(self, task: Task, error: BaseException) -> None: ...
 
 
 def run_trials(
-    oracle: keras_tuner.Oracle,
-    journal: Journal,
-    execute: Callable[[Task], Outcome],
+    ledger: Ledger,
+    submit: Callable[[Sequence[Task]], "Future[list[Outcome]]"],
     *,
-    seed: int,
+    workers: int,
     watcher: Watcher,
+    prepare: Callable[[Sequence[Task]], None] = lambda tasks: None,
 ) -> list[Finished]:
     """Runs the trials of a search until its oracle has no more.
 
     Args:
-        oracle: A new oracle, with its project folder set.
-        journal: What has happened so far; what happens is added.
-        execute: Runs a trial; must not raise for what goes wrong in the trial.
-        seed: The search's seed.
+        ledger: Where trials come from and their ends are noted.
+        submit: Starts a job of one or more trials. Its future gives their outcomes; an exception
+            means that the process died or never began, not that a trial failed.
+        workers: Jobs at once.
         watcher: Is told of starts and ends.
+        prepare: Is called with newly drawn trials, before any of them is submitted.
 
     Returns:
         The trials in the order of their ends.
 
     Raises:
-        CrackdetError: After three failures in a row, or if the journal is from another search.
+        CrackdetError: After three failures in a row.
     """
-    ended, running = _replay(oracle, journal, seed, watcher)
-    failures = 0  # A resumed search begins to count anew: the cause may have been mended.
-    while running or (trial := _ask(oracle)) is not None:
-        if running:
-            trial, task = running.pop(0)
-        else:
-            task = _task(trial, seed)
-            journal.append({"event": "start", "trial": task.trial, "values": task.values})
-        watcher.started(task)
-        outcome = execute(task)
-        event = asdict(outcome)
-        event.pop("traceback")
-        journal.append({"event": "end", "trial": task.trial, **event})
-        _tell(oracle, trial, outcome)
-        ended.append(Finished(task, outcome))
-        watcher.finished(ended[-1], replayed=False)
-        failures = failures + 1 if outcome.failed else 0
-        if failures == MAX_FAILURES_IN_A_ROW:
-            raise CrackdetError(_stopped([each.task.trial for each in ended[-failures:]], outcome))
-    return ended
+    for trial in ledger.finished():
+        watcher.finished(trial, replayed=True)
+    waiting = deque(ledger.unfinished())
+    if waiting:
+        prepare(list(waiting))
+    running: dict[Future[list[Outcome]], list[Task]] = {}
+    deaths: Counter[str] = Counter()
+    failures: list[Finished] = []  # A resumed search begins to count anew: the cause may be mended.
+    while True:
+        if drawn := ledger.draw():
+            prepare(drawn)
+            waiting.extend(drawn)
+        while waiting and len(running) < workers:
+            job = next_job(waiting, workers)
+            for task in job:
+                watcher.started(task)
+            running[submit(job)] = job
+        if not running:
+            return ledger.finished()
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            job = running.pop(future)
+            outcomes = _outcomes(future, job, deaths, watcher)
+            waiting.extendleft(task for task in reversed(job) if task.trial not in outcomes)
+            for task in job:
+                if task.trial not in outcomes:
+                    continue
+                trial = Finished(task, outcomes[task.trial])
+                watcher.finished(trial, replayed=False)
+                ledger.end(task, trial.outcome)
+                failures = [*failures, trial] if trial.outcome.failed else []
+                if len(failures) == MAX_FAILURES_IN_A_ROW:
+                    raise CrackdetError(_stopped(failures))
 
 
-def _replay(
-    oracle: keras_tuner.Oracle, journal: Journal, seed: int, watcher: Watcher
-) -> tuple[list[Finished], list[tuple[Trial, Task]]]:
-    """Brings a new oracle to the journal's end; returns what ended and what was running."""
-    ended: list[Finished] = []
-    running: dict[str, tuple[Trial, Task]] = {}
-    for event in journal.events:
-        if event["event"] == "start":
-            trial = _ask(oracle)
-            if trial is None or trial.trial_id != event["trial"]:
-                raise CrackdetError(
-                    "The journal of the search does not fit its options; was it made by another "
-                    "version of KerasTuner? Name another directory."
-                )
-            # A last digit may differ where the search goes on with other versions.
-            trial.hyperparameters.values = dict(event["values"])
-            running[trial.trial_id] = trial, _task(trial, seed)
-        else:
-            trial, task = running.pop(event["trial"])
-            outcome = Outcome(**{k: v for k, v in event.items() if k not in ("event", "trial")})
-            _tell(oracle, trial, outcome)
-            ended.append(Finished(task, outcome))
-            watcher.finished(ended[-1], replayed=True)
-    return ended, list(running.values())
+def next_job(waiting: deque[Task], workers: int) -> list[Task]:
+    """Takes the next trial from the queue, with others of the head alone if it is one.
+
+    Args:
+        waiting: The queue, in its order.
+        workers: Jobs at once, among which trials of the head alone are divided.
+    """
+    first = waiting.popleft()
+    if first.depth:
+        return [first]
+    alike = [task for task in waiting if not task.depth and task.images == first.images]
+    size = min(MAX_HEADS_AT_ONCE, math.ceil((1 + len(alike)) / workers))
+    others = alike[: size - 1]
+    for task in others:
+        waiting.remove(task)
+    return [first, *others]
 
 
-def _ask(oracle: keras_tuner.Oracle) -> Trial | None:
-    """Returns the oracle's next trial, or None when it has no more."""
-    # KerasTuner gives a worker that has an unfinished trial the same one again.
-    trial = oracle.create_trial(f"worker{len(oracle.trials)}")
-    return trial if trial.status == TrialStatus.RUNNING else None
+def _outcomes(
+    future: "Future[list[Outcome]]", job: list[Task], deaths: Counter[str], watcher: Watcher
+) -> dict[str, Outcome]:
+    """Returns the outcomes of a job by trial; trials to run again are missing."""
+    try:
+        return {task.trial: out for task, out in zip(job, future.result(), strict=True)}
+    except Exception as error:  # of any executor's own types
+        outcomes = {}
+        for task in job:
+            deaths[task.trial] += 1
+            if deaths[task.trial] > MAX_RERUNS:
+                text = f"its process died {deaths[task.trial]} times, the last time: {error}"
+                outcomes[task.trial] = Outcome(error=text, traceback=text + "\n")
+            else:
+                watcher.lost(task, error)
+        return outcomes
 
 
-def _tell(oracle: keras_tuner.Oracle, trial: Trial, outcome: Outcome) -> None:
-    """Ends a trial in the oracle."""
-    if outcome.failed:
-        trial.status, trial.message = TrialStatus.FAILED, outcome.error
-    else:
-        oracle.update_trial(trial.trial_id, outcome.metrics)
-        trial.status = TrialStatus.COMPLETED
-    oracle.end_trial(trial)
-
-
-def _task(trial: Trial, seed: int) -> Task:
-    # The Bayesian oracle returns NumPy's numbers.
-    drawn = trial.hyperparameters.values
-    values = {k: v.item() if isinstance(v, np.generic) else v for k, v in drawn.items()}
-    return Task(trial.trial_id, values, trial_seed(seed, trial.trial_id))
-
-
-def _stopped(trials: list[str], outcome: Outcome) -> str:
+def _stopped(failures: list[Finished]) -> str:
+    trials = [each.task.trial for each in failures]
     return (
         f"The search stopped: trials {', '.join(trials[:-1])} and {trials[-1]} failed one after "
-        f"another, the last with {outcome.error} (traceback in trial_{trials[-1]}/error.txt). "
-        "Mend the cause; the same options then go on with the next trial."
+        f"another, the last with {failures[-1].outcome.error} (traceback in "
+        f"trial_{trials[-1]}/error.txt). Mend the cause; the same options then go on with the "
+        "next trial."
     )

@@ -2,9 +2,9 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import keras
 import keras_tuner
@@ -14,8 +14,9 @@ from crackdet.data import CrackData
 from crackdet.data.images import ImageSize
 from crackdet.data.splits import ImageSplit
 from crackdet.layers import augmentation
-from crackdet.models import mobilenet_v2_classifier
-from crackdet.training import FeatureCache, fit
+from crackdet.models import mobilenet_v2_classifier, replace_head, unfreeze_depth
+from crackdet.training import FeatureCache, fit, set_seed
+from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace
 
 
@@ -88,6 +89,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         """
         values = self.space.values(hp)
         seed = self._execution_seed(values)
+        set_seed(self.view_seed)  # a random backbone is the same in all trials of a search
         augmented = self.strength and self.views != 1
         return mobilenet_v2_classifier(
             self.image_size,
@@ -99,6 +101,22 @@ class CrackHyperModel(keras_tuner.HyperModel):
             augmentation=augmentation(self.strength, seed=seed) if augmented else None,
             seed=seed,
         )
+
+    def rebuild(self, model: keras.Model, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds as `build` does, on the backbone of a model that was built before.
+
+        A tenth of the time, for trials of the head alone, which leave the backbone as it was.
+
+        Args:
+            model: A model of `build`, whose training at depth 0 may be over.
+            hp: KerasTuner's hyperparameters, with an unfreeze depth of 0.
+        """
+        values = self.space.values(hp)
+        carried = self.weights not in (None, "imagenet")  # a head, which training has changed
+        if carried or values["unfreeze_depth"] or unfreeze_depth(model):
+            return self.build(hp)
+        seed = self._execution_seed(values)
+        return replace_head(model, self.num_classes, dropout=values["dropout"], seed=seed)
 
     def fit(
         self,
@@ -149,8 +167,9 @@ class CrackHyperModel(keras_tuner.HyperModel):
             epochs=(self.epochs if epochs is None else epochs) - initial_epoch,
             learning_rate=values["learning_rate"],
             views=self.views,
-            cache=None if self.cache is None else shared_views(self.cache, self.view_seed),
+            cache=self.cache,
             seed=seed,
+            view_seed=self.view_seed,
             callbacks=callbacks,
             verbose=0 if verbose == "auto" else verbose,
             **options,
@@ -159,56 +178,24 @@ class CrackHyperModel(keras_tuner.HyperModel):
         del history.history["phase"]
         return history
 
+    def fill_cache(self, data: CrackData, depths: Iterable[int]) -> None:
+        """Computes the frozen features that trials of some depths share, if they use a cache.
+
+        Args:
+            data: Its `train` and `validation` are passed through the network, once.
+            depths: Unfreeze depths of the trials.
+        """
+        if self.views is None or self.cache is None:
+            return
+        model = self.build(self.space.hyperparameters())
+        self.cache.prepare(model, depths, data, self.views, seed=self.view_seed)
+
     def _execution_seed(self, values: dict[str, Any]) -> int:
         execution = self._executions[_key(values)]
         if not execution:
             return self.seed
-        return int(np.random.SeedSequence([self.seed, execution]).generate_state(1)[0])
-
-
-def fill_cache(hypermodel: CrackHyperModel, data: CrackData) -> None:
-    """Computes the features that all trials of a search share, if it uses a cache.
-
-    Those at the boundary of the deepest trial are the last that no trial changes: all others are
-    computed from them, when a trial first asks.
-
-    Args:
-        hypermodel: Its space says how deep trials go.
-        data: Its `train` and `validation` are passed through the network.
-    """
-    if hypermodel.views is None or hypermodel.cache is None:
-        return
-    model = hypermodel.build(hypermodel.space.hyperparameters())
-    cache = shared_views(hypermodel.cache, hypermodel.view_seed)
-    depth = hypermodel.space.high("unfreeze_depth")
-    for view in range(hypermodel.views):
-        cache.features(model, depth, data.train, view=view)
-    cache.features(model, depth, data.validation)
-
-
-def shared_views(cache: FeatureCache, seed: int) -> FeatureCache:
-    """Returns a cache that makes augmented views from `seed`, whatever the trial's own seed.
-
-    Each trial has its own seed, and would otherwise compute its own views.
-    """
-    return cast(FeatureCache, _SharedViews(cache, seed))
-
-
-class _SharedViews:
-    def __init__(self, cache: FeatureCache, seed: int):
-        self._cache = cache
-        self._seed = seed
-
-    def features(
-        self,
-        model: keras.Model,
-        depth: int,
-        split: ImageSplit,
-        view: int = 0,
-        augmentation: keras.Layer | None = None,
-        seed: int = 0,
-    ) -> Any:
-        return self._cache.features(model, depth, split, view, augmentation, self._seed)
+        drawn = np.random.SeedSequence([self.seed, execution]).generate_state(1)[0]
+        return int(drawn) % SEED_LIMIT
 
 
 def _key(values: dict[str, Any]) -> tuple:

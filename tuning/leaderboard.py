@@ -1,38 +1,54 @@
 """The finished trials as rows, the best of them, trials.csv and the few checkpoints kept."""
 
 import csv
+import dataclasses
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from crackdet.files import atomic_write
-from tuning.engine import Finished
-from tuning.trials import checkpoint
+from tuning.tasks import Finished, Task
+from tuning.trials import checkpoint, error_file
 
 HYPERPARAMETERS = ("dropout", "learning_rate", "unfreeze_depth")
 
 
 class Leaderboard:
-    """Collects finished trials and keeps trials.csv and the checkpoints up to date.
+    """Collects finished trials and keeps trials.csv and the trials' files up to date.
+
+    It alone writes what trials leave in the search's folder: a process that outlives its search
+    cannot change it, and a machine of a cluster need not see the folder.
 
     Args:
         folder: The search's folder.
         objective: Name of the metric that trials are ranked by.
         direction: "min" or "max".
         keep_checkpoints: Of how many best trials the weights are kept.
+        images: Training images of a trial that does not say on how many it trains.
     """
 
-    def __init__(self, folder: Path, objective: str, direction: str, keep_checkpoints: int):
+    def __init__(
+        self,
+        folder: Path,
+        objective: str,
+        direction: str,
+        keep_checkpoints: int,
+        images: int,
+    ):
         self.folder = folder
         self.objective = objective
         self.direction = direction
         self.keep_checkpoints = keep_checkpoints
+        self.images = images
         self.trials: list[Finished] = []
 
     def add(self, trial: Finished) -> None:
-        """Adds a finished trial, rewrites trials.csv and removes checkpoints that fell behind."""
-        self.trials.append(trial)
+        """Adds a finished trial, writes its files and removes checkpoints that fell behind."""
+        self._write_files(trial)
+        bare = dataclasses.replace(trial.outcome, files={}, traceback="")  # megabytes of weights
+        self.trials.append(Finished(trial.task, bare))
         with atomic_write(self.folder / "trials.csv") as temporary:
             temporary.write_text(self.as_csv(), "utf-8")
         kept = {each.task.trial for each in self.ranked()[: self.keep_checkpoints]}
@@ -40,11 +56,52 @@ class Leaderboard:
             if each.task.trial not in kept:
                 checkpoint(self.folder, each.task.trial).unlink(missing_ok=True)
 
+    def _write_files(self, trial: Finished) -> None:
+        name = trial.task.trial
+        own = (self.folder / "tensorboard" / name, self.folder / f"trial_{name}")
+        for folder, pattern in zip(own, ("*events.*", ".*.partial*"), strict=True):
+            for left in folder.glob(pattern):  # by a search that was killed while writing
+                left.unlink()
+        for relative, content in trial.outcome.files.items():
+            with atomic_write(self.folder / relative) as temporary:
+                temporary.write_bytes(content)
+        if trial.outcome.traceback:
+            with atomic_write(error_file(self.folder, name)) as temporary:
+                temporary.write_text(trial.outcome.traceback, "utf-8")
+
     def ranked(self) -> list[Finished]:
-        """Returns the trials that succeeded, best first, the earlier of equals first."""
+        """Returns the trials that succeeded, best first.
+
+        Trials on more images come first: a loss on few of them is another measure. Of equals the
+        earlier comes first.
+        """
         sign = 1 if self.direction == "min" else -1
         done = [trial for trial in self.trials if not trial.outcome.failed]
-        return sorted(done, key=lambda trial: sign * trial.outcome.metrics[self.objective])
+        return sorted(
+            done,
+            key=lambda trial: (
+                -self.images_of(trial.task),
+                sign * trial.outcome.metrics[self.objective],
+                trial.task.trial,
+            ),
+        )
+
+    def bar(self, images: int) -> float | None:
+        """Returns what a trial must beat for its weights to be kept; None where it need not."""
+        never = -math.inf if self.direction == "min" else math.inf
+        if not self.keep_checkpoints:
+            return never
+        ranked = self.ranked()
+        if len(ranked) < self.keep_checkpoints:
+            return None
+        last = ranked[self.keep_checkpoints - 1]
+        if self.images_of(last.task) != images:
+            return None if self.images_of(last.task) < images else never
+        return last.outcome.metrics[self.objective]
+
+    def images_of(self, task: Task) -> int:
+        """Returns on how many images a trial trains."""
+        return self.images if task.images is None else task.images
 
     def failures(self) -> list[Finished]:
         """Returns the trials that failed, in their order."""
@@ -61,9 +118,10 @@ class Leaderboard:
         task, outcome = trial.task, trial.outcome
         return {
             "trial": task.trial,
-            "status": "failed" if outcome.failed else "completed",
+            "status": outcome.status,
             **{name: task.values[name] for name in HYPERPARAMETERS},
             **{name: outcome.metrics.get(name) for name in self.metrics},
+            "images": self.images_of(task),
             "epochs": outcome.epochs,
             "seconds": round(outcome.seconds, 2),
             "seed": task.seed,

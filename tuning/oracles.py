@@ -1,8 +1,9 @@
 """KerasTuner's oracles, which choose the next hyperparameters, set up so that they repeat."""
 
+import itertools
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -10,24 +11,54 @@ import numpy as np
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.oracles import (
     BayesianOptimizationOracle,
-    GridSearchOracle,
     HyperbandOracle,
     RandomSearchOracle,
 )
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from tuning.halving import Halving, Rung
 from tuning.seeds import oracle_seed, trial_seed
 from tuning.space import SearchSpace
 
 TUNERS = ("bayesian", "hyperband", "random", "grid")
+
+# Those that propose the same whatever came out of earlier trials, but for the rounds of a halving:
+# their trials can all be drawn at once, and are the same however many workers there are.
+INDEPENDENT = ("random", "grid")
 
 # KerasTuner takes a space for exhausted after 20 draws that were all tried before, which happens
 # to a space of 7 combinations with one left 1 time in 20; after 1,000 draws it does not happen.
 MAX_COLLISIONS = 1000
 
 
-class BayesianOracle(BayesianOptimizationOracle):
+class RandomOracle(Halving, RandomSearchOracle):
+    """KerasTuner's random oracle."""
+
+
+class Combinations(keras_tuner.Oracle):
+    """Goes through all combinations of a space of choices, the last hyperparameter first.
+
+    KerasTuner's own grid draws a combination only after the one before has ended, so that several
+    workers would wait for each other.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the next values."""
+        space = self.hyperparameters.space
+        combinations = itertools.product(*(choice.values for choice in space))
+        values = next(itertools.islice(combinations, int(trial_id), None), None)
+        if values is None:
+            return {"status": TrialStatus.STOPPED}
+        names = (choice.name for choice in space)
+        return {"status": TrialStatus.RUNNING, "values": dict(zip(names, values, strict=True))}
+
+
+class GridOracle(Halving, Combinations):
+    """All combinations, in order."""
+
+
+class RepeatableBayesian(BayesianOptimizationOracle):
     """KerasTuner's Bayesian oracle, which here repeats itself only when it should.
 
     It proposes nothing that was tried before: the Gaussian process does so over and over once it
@@ -59,6 +90,10 @@ class BayesianOracle(BayesianOptimizationOracle):
         return response
 
 
+class BayesianOracle(Halving, RepeatableBayesian):
+    """KerasTuner's Bayesian oracle, repeatable."""
+
+
 def make_oracle(
     tuner: str,
     space: SearchSpace,
@@ -68,6 +103,7 @@ def make_oracle(
     epochs: int,
     seed: int,
     known: Mapping[str, dict[str, Any]] | None = None,
+    rungs: Sequence[Rung] = (),
 ) -> keras_tuner.Oracle:
     """Returns the oracle of a search.
 
@@ -79,6 +115,8 @@ def make_oracle(
         epochs: Epochs of a trial; hyperband's largest number.
         seed: The search's seed.
         known: Values of the trials that a resumed search has begun, by trial.
+        rungs: Rounds of a halving, the first of `max_trials` trials. Hyperband, which halves by
+            itself, takes none.
 
     Raises:
         ValueError: If the tuner is unknown.
@@ -97,15 +135,16 @@ def make_oracle(
     if tuner == "hyperband":
         oracle = HyperbandOracle(max_epochs=epochs, hyperband_iterations=max_trials, **common)
         oracle.max_trials = max_trials  # not among its arguments
-    elif tuner == "bayesian":
+        return _set_up(oracle)
+    common |= {"max_trials": max_trials, "rungs": rungs}
+    if tuner == "bayesian":
         # KerasTuner's 3 random trials for each hyperparameter would be all of a short search.
         initial = max(2, min(3 * len(space.searched), max_trials // 2))
-        oracle = BayesianOracle(
-            known or {}, max_trials=max_trials, num_initial_points=initial, **common
-        )
-    else:
-        kind = RandomSearchOracle if tuner == "random" else GridSearchOracle
-        oracle = kind(max_trials=max_trials, **common)
+        return _set_up(BayesianOracle(known=known or {}, num_initial_points=initial, **common))
+    return _set_up((RandomOracle if tuner == "random" else GridOracle)(**common))
+
+
+def _set_up(oracle: keras_tuner.Oracle) -> keras_tuner.Oracle:
     oracle._max_collisions = MAX_COLLISIONS
     oracle.verbose = 0
     return oracle

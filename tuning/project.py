@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,25 @@ from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
 
 OPTIONS = "search.json"
+MADE_WITH = "made_with"
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
 
 
 @contextlib.contextmanager
 def open_project(
-    directory: str | os.PathLike[str], options: Mapping[str, Any], *, resume: bool = True
+    directory: str | os.PathLike[str],
+    options: Mapping[str, Any],
+    *,
+    made_with: Mapping[str, Any] | None = None,
+    resume: bool = True,
 ) -> Iterator[Path]:
     """Yields the folder of a search, held against other processes.
 
     Args:
         directory: The folder. It need not exist.
         options: Every choice that the trials depend on.
+        made_with: What else is needed to repeat the search; may differ where it goes on.
         resume: Whether a search that stands there may go on.
 
     Raises:
@@ -48,9 +55,11 @@ def open_project(
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         if (folder / OPTIONS).exists():
-            _check_same(folder, read_json(folder / OPTIONS), wanted)
+            earlier = read_json(folder / OPTIONS)
+            earlier.pop(MADE_WITH, None)
+            _check_same(folder, earlier, wanted)
         else:
-            write_json(folder / OPTIONS, wanted)
+            write_json(folder / OPTIONS, {**wanted, MADE_WITH: dict(made_with or {})})
         yield folder
 
 
@@ -108,11 +117,12 @@ class Journal:
         return {e["trial"]: e["values"] for e in self.events if e["event"] == "start"}
 
     def append(self, event: Mapping[str, Any]) -> None:
-        """Writes an event to the disk.
+        """Writes an event to the disk, with the time.
 
         Raises:
             CrackdetError: If the disk is full or the file cannot be written.
         """
+        event = {**event, "time": round(time.time(), 3)}
         try:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(event) + "\n")
@@ -123,7 +133,7 @@ class Journal:
                 f"Cannot write {self._path}: {error.strerror}. Mend that and give the same "
                 "options again: the search goes on where it stopped."
             ) from error
-        self.events.append(dict(event))
+        self.events.append(event)
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

@@ -1,10 +1,12 @@
 """`search`: dropout, learning rate and unfreeze depth of the classifier for a data set."""
 
+import contextlib
 import dataclasses
-import functools
+import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +15,21 @@ import keras_tuner
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
-from crackdet.files import atomic_write, write_json
-from crackdet.training import FeatureCache
+from crackdet.files import write_json
+from crackdet.training import FeatureCache, run_record
 from tuning.display import Display
-from tuning.engine import Outcome, Task, attempt, run_trials
-from tuning.hypermodel import CrackHyperModel, fill_cache
+from tuning.engine import run_trials
+from tuning.halving import Rung, plan_rungs
+from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
-from tuning.oracles import TUNERS, make_oracle, trial_limit
+from tuning.ledger import Ledger
+from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit
 from tuning.project import JOURNAL, Journal, open_project
 from tuning.space import SearchSpace
-from tuning.trials import OBJECTIVES, RECALL, error_file, run_trial
+from tuning.trials import OBJECTIVES, RECALL, Recipe, error_file
+from tuning.workers import TrialProcesses, default_workers
 
 BEST = "best_hyperparameters.json"
-
-# Fewer validation images than this rank trials by noise.
-MIN_VALIDATION = 500
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,12 @@ def search(
     objective: str = "val_loss",
     epochs: int = 3,
     search_images: int | None = None,
+    halving_factor: int | None = None,
+    pruning: str | None = None,
     views: int | None = 1,
     cache: FeatureCache | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
     seed: int = 0,
     alpha: float = 1.0,
     weights: str | Path | None = "imagenet",
@@ -67,9 +73,17 @@ def search(
     """Searches the hyperparameters of the classifier with an algorithm of KerasTuner.
 
     Each trial trains with `crackdet.training.fit` on train and is measured on validation, at the
-    epoch with the lowest `val_loss`; test is not looked at. Equal arguments give equal trials to
-    the bit. A search that was stopped, even by a kill, goes on when called again with the same
-    arguments, and ends as if it had not been stopped.
+    epoch with the lowest `val_loss`; test is not looked at. A search that was stopped, even by a
+    kill, goes on when called again with the same arguments, and ends as if it had not been stopped.
+
+    The frozen part of the network runs once over the images, here, with all cores; trials then
+    run in processes of their own, `workers` at once, each computing with one thread. A process
+    that dies is replaced and its trial run again, at most twice.
+
+    Equal arguments give equal trials to the bit, however many workers there are for "random" and
+    "grid". What "bayesian" and "hyperband" propose depends on what they have been told, and so on
+    `workers`, but not on how long trials take. With pruning, a trial is compared with those that
+    ended before it began, so that only one worker repeats to the bit.
 
     The folder holds trials.csv (one row a trial, rewritten after each),
     best_hyperparameters.json (at the end), KerasTuner's project, tensorboard/ (one run a trial,
@@ -90,11 +104,22 @@ def search(
         epochs: Epochs of a trial.
         search_images: Size of the part of train, stratified by class, that trials train on.
             Validation shrinks in proportion, to no fewer than 500 images. None for all.
+        halving_factor: With K, the best of each K trials are run again on K times as many images,
+            the best of these on K times more, until all of train (successive halving, Jamieson &
+            Talwalkar, 2016). The best trial is one of the last round. None trains no trial again.
+            Not for hyperband, which halves over epochs.
+        pruning: "median" stops a trial whose `val_loss` is clearly worse than the median of the
+            others at the same epoch (Golovin et al., 2017); trials.csv calls it "pruned". Not for
+            hyperband.
         views: Views of each image whose frozen features are computed once: 1 for the images as
             they are, K for K-1 augmented ones beside. None trains whole models with live
             augmentation, which is far slower.
         cache: Where frozen features are kept. Defaults to a folder in `directory`, removed at
             the end.
+        workers: Trials at once. Defaults to one a core, as far as memory goes; 1 on a GPU; with
+            `executor`, to its attribute `workers`, else to 1.
+        executor: What runs trials: any `concurrent.futures.Executor`, such as that of
+            `tuning.cluster`. It is left open. Defaults to processes on this machine.
         seed: Seed of the search, 0 or more.
         alpha: Width of MobileNetV2.
         weights: Starting weights: "imagenet", "concrete", None or a path.
@@ -125,8 +150,11 @@ def search(
         search_images=(search_images, len(data.class_names)),
         views=(views, 1),
         keep_checkpoints=(keep_checkpoints, 0),
+        workers=(workers, 1),
+        halving_factor=(halving_factor, 2),
         seed=(seed, 0),
     )
+    _check_pruning(pruning, halving_factor, tuner)
     options = {
         "tuner": tuner,
         "max_trials": max_trials,
@@ -134,6 +162,8 @@ def search(
         "objective": objective,
         "epochs": epochs,
         "search_images": search_images,
+        "halving_factor": halving_factor,
+        "pruning": pruning,
         "views": views,
         "seed": seed,
         "alpha": alpha,
@@ -142,7 +172,17 @@ def search(
         "batch_size": data.train.batch_size,
         "data": data.fingerprint,
     }
-    with open_project(directory, options, resume=resume) as folder:
+    if workers is None:
+        workers = default_workers() if executor is None else getattr(executor, "workers", 1)
+    part = search_part(data, search_images, seed)
+    first = trial_limit(tuner, space, max_trials)
+    rungs = (
+        plan_rungs(first, part.train.num_images, data.train.num_images, halving_factor)
+        if halving_factor
+        else (Rung(part.train.num_images, first),)
+    )
+    made_with = {"workers": workers, "versions": run_record({})["versions"]}
+    with open_project(directory, options, made_with=made_with, resume=resume) as folder:
         journal = Journal(folder / JOURNAL)
         oracle = make_oracle(
             tuner,
@@ -152,52 +192,45 @@ def search(
             epochs=epochs,
             seed=seed,
             known=journal.begun(),
+            rungs=rungs,
         )
         oracle._set_project_dir(str(folder.parent), folder.name)
-        board = Leaderboard(folder, objective, OBJECTIVES[objective], keep_checkpoints)
-        display = Display(board, trial_limit(tuner, space, max_trials), verbose=verbose)
-        own_cache = cache is None and views is not None
-        hypermodel = functools.partial(
-            CrackHyperModel,
-            data.train.image_size,
-            num_classes=len(data.class_names),
-            space=space,
-            alpha=alpha,
-            weights=weights,
-            epochs=epochs,
-            views=views,
-            cache=FeatureCache(folder / "cache", verbose=verbose) if own_cache else cache,
-            view_seed=seed,
+        board = Leaderboard(
+            folder, objective, OBJECTIVES[objective], keep_checkpoints, part.train.num_images
         )
-        part = search_part(data, search_images, seed)
-        _run(oracle, hypermodel, part, display, journal, seed)
-        best = _finish(display, max_trials)
+        planned = [rung.images for rung in rungs for _ in range(rung.trials)]
+        display = Display(board, planned, workers=workers, verbose=verbose)
+        own_cache = cache is None and views is not None
+        recipe = Recipe(
+            {
+                "image_size": data.train.image_size,
+                "num_classes": len(data.class_names),
+                "space": space,
+                "alpha": alpha,
+                "weights": weights,
+                "epochs": epochs,
+                "views": views,
+                "cache": FeatureCache(folder / "cache", verbose=verbose) if own_cache else cache,
+                "view_seed": seed,
+            },
+            objective,
+            pruning == "median",
+        )
+        ledger = Ledger(
+            oracle, journal, seed=seed, ahead=math.inf if tuner in INDEPENDENT else workers
+        )
+        if before := len(ledger.finished()):
+            display.say(f"Going on after {before} finished trials in {folder}.")
+        # An oracle that has not yet said how deep its trials go: features at the deepest boundary
+        # are what all others are computed from.
+        deepest = () if tuner in INDEPENDENT else (space.high("unfreeze_depth"),)
+        with _open(executor) as running:
+            jobs = Jobs(recipe, data, board, running, say=display.say, ahead=deepest, seed=seed)
+            _run(ledger, jobs, display, workers)
+        best = _finish(display, len(planned) + max_trials - first)
         if own_cache:
             shutil.rmtree(folder / "cache", ignore_errors=True)
     return SearchResult(best, board.rows(), folder)
-
-
-def search_part(data: CrackData, search_images: int | None, seed: int) -> CrackData:
-    """Returns the part of a data set that trials see.
-
-    Args:
-        data: The data set.
-        search_images: Images of train, stratified by class; None for all.
-        seed: Seed of the sample.
-
-    Returns:
-        The data set with fewer images in train, and in validation as many as the same share but
-        no fewer than 500, or all.
-    """
-    if search_images is None or search_images >= data.train.num_images:
-        return data
-    share = search_images / data.train.num_images
-    count = max(MIN_VALIDATION, round(share * data.validation.num_images))
-    return dataclasses.replace(
-        data,
-        train=data.train.stratified(search_images, seed),
-        validation=data.validation.stratified(count, seed),
-    )
 
 
 def _check(data: CrackData, tuner: str, objective: str) -> None:
@@ -218,41 +251,40 @@ def _check_least(**bounds: tuple[int | None, int]) -> None:
             raise ValueError(f"Expected {name} of {lowest} or more. Received: {value}")
 
 
-def _run(
-    oracle: keras_tuner.Oracle,
-    make_hypermodel: Callable[..., CrackHyperModel],
-    data: CrackData,
-    display: Display,
-    journal: Journal,
-    seed: int,
-) -> None:
-    """Runs the trials that are missing, with the features that all share computed first."""
-    board = display.leaderboard
-    before = sum(event["event"] == "end" for event in journal.events)
-    if before:
-        display.say(f"Going on after {before} finished trials in {board.folder}.")
-    if not (board.folder / BEST).exists():
-        fill_cache(make_hypermodel(seed=seed), data)
+def _check_pruning(pruning: str | None, halving_factor: int | None, tuner: str) -> None:
+    if pruning not in (None, "median"):
+        raise ValueError(f'Expected pruning to be "median" or None. Received: {pruning!r}')
+    given = {"pruning": pruning, "halving_factor": halving_factor}
+    for name, value in given.items():
+        if tuner == "hyperband" and value is not None:
+            raise ValueError(
+                f"Expected {name} of None, since hyperband halves by itself. Received: {value!r}"
+            )
 
-    def execute(task: Task) -> Outcome:
-        hypermodel = make_hypermodel(seed=task.seed)
-        outcome = attempt(
-            lambda: run_trial(task, hypermodel, data, board.objective, board.folder),
-            board.objective,
-        )
-        if outcome.failed:
-            with atomic_write(error_file(board.folder, task.trial)) as temporary:
-                temporary.write_text(outcome.traceback, "utf-8")
-        return outcome
 
+@contextlib.contextmanager
+def _open(executor: Executor | None) -> Iterator[Executor]:
+    """Yields the caller's executor, or processes of our own that are gone afterwards."""
+    if executor is not None:
+        yield executor
+        return
+    own = TrialProcesses()
+    try:
+        yield own
+    finally:
+        own.shutdown(cancel_futures=True)
+
+
+def _run(ledger: Ledger, jobs: Jobs, display: Display, workers: int) -> None:
+    folder = display.leaderboard.folder
     try:
         with display.live():
-            run_trials(oracle, journal, execute, seed=seed, watcher=display)
+            run_trials(ledger, jobs.submit, workers=workers, watcher=display, prepare=jobs.prepare)
     except KeyboardInterrupt:
-        display.say(f"Stopped. The same search goes on from {board.folder}.")
+        display.say(f"Stopped. The same search goes on from {folder}.")
         raise
     # By this file KerasTuner's own tuners know that a project stands here.
-    write_json(board.folder / "tuner0.json", {})
+    write_json(folder / "tuner0.json", {})
 
 
 def _finish(display: Display, max_trials: int) -> dict[str, Any]:

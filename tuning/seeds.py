@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# Below this, a seed and the small numbers that layers add to it fit in the int32 that Keras keeps
+# a layer's seed in on PyTorch.
+SEED_LIMIT = 2**30
+
 
 def oracle_seed(seed: int) -> int:
     """Returns the seed of KerasTuner's oracle.
@@ -27,6 +31,7 @@ def trial_seed(seed: int, trial: str, execution: int = 0) -> int:
         execution: Which repetition of the trial.
 
     Returns:
-        An integer from 0 to 2**32 - 1.
+        An integer from 0 to 2**30 - 1.
     """
-    return int(np.random.SeedSequence([seed, int(trial), execution]).generate_state(1)[0])
+    drawn = np.random.SeedSequence([seed, int(trial), execution]).generate_state(1)[0]
+    return int(drawn) % SEED_LIMIT

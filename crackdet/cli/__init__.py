@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from crackdet import __version__
-from crackdet.cli import data, evaluate, predict, report, run, search, train
+from crackdet.cli import cache, data, evaluate, predict, report, run, search, train
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
-_COMMANDS = (run, data, search, train, evaluate, report, predict)
+_COMMANDS = (run, data, search, train, evaluate, report, predict, cache)
 _EPILOG = """\
 start with:
   crackdet run --data demo --out runs/demo     the whole job on procedural images

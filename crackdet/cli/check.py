@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crackdet.cli.keras_import import import_keras
 from crackdet.cli.progress import Progress, shown_progress
 from crackdet.errors import CrackdetError
 from crackdet.files import atomic_write
+from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
     import numpy as np

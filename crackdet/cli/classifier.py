@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import folder as run_folder
-from crackdet.cli.keras_import import import_keras
 from crackdet.errors import CrackdetError
 from crackdet.files import read_json
+from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
     import keras

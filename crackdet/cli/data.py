@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import check
 from crackdet.cli import options as cli
-from crackdet.cli.keras_import import import_keras
 from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError
 from crackdet.files import atomic_write
+from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
     from crackdet.data import CrackData

@@ -6,9 +6,9 @@ from typing import Any
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.cli.classifier import MODEL_HELP, load_classifier
-from crackdet.cli.keras_import import import_keras
 from crackdet.cli.progress import shown_progress
 from crackdet.files import write_json
+from crackdet.keras_import import import_keras
 
 # The image size is the model's own.
 LOADING = tuple(name for name in cli.LOADING if name != "image_size")

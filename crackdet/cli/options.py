@@ -105,6 +105,16 @@ OPTIONS = {
     "search_images": Option(
         optional(whole(1)), "N", "train images of the search, class by class; none for all"
     ),
+    "halving_factor": Option(
+        optional(whole(2)),
+        "K",
+        "runs the best of each K trials again on K times as many images, until all; none for not",
+    ),
+    "pruning": Option(
+        optional(one_of("median")),
+        "NAME",
+        "median stops trials that do clearly worse than the others; or none",
+    ),
     "search_epochs": Option(whole(1), "N", "epochs of one trial"),
     "search_views": Option(whole(1), "N", "views of each image in the search; see --views"),
     # crackdet.training.fit
@@ -145,6 +155,8 @@ SEARCH = (
     "max_trials",
     "objective",
     "search_images",
+    "halving_factor",
+    "pruning",
     "search_epochs",
     "search_views",
 )
@@ -206,13 +218,37 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
-    """Adds --out, the run's folder, and --cache-dir."""
+    """Adds --out, the run's folder, --cache-dir and --cache-gb."""
     parser.add_argument("--out", required=True, metavar="DIR", help="the run's folder")
     parser.add_argument(
         "--cache-dir",
         metavar="DIR",
         help="keeps frozen features here, for other runs too (default: in --out, removed at the "
         "end)",
+    )
+    parser.add_argument(
+        "--cache-gb",
+        type=real(0, open_low=True),
+        metavar="GB",
+        help="disk that frozen features may take; what was not used for longest goes first "
+        "(default: a quarter of the free disk)",
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Adds where trials run."""
+    group = parser.add_argument_group("where trials run")
+    group.add_argument(
+        "--workers",
+        type=whole(1),
+        metavar="N",
+        help="trials at once (default: one a core, as far as memory goes; on Ray one a free core)",
+    )
+    group.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="runs trials on the Ray cluster at this address, auto for the one around; "
+        "needs crackdet[ray]",
     )
 
 
@@ -248,7 +284,10 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
         Option name to value, in the groups' order.
     """
     names = [name for group in groups for name in group]
-    return {name: given.get(name, default(name, data)) for name in names}
+    options = {name: given.get(name, default(name, data)) for name in names}
+    if options.get("tuner") == "hyperband" and "halving_factor" not in given:
+        options["halving_factor"] = None  # it halves by itself
+    return options
 
 
 def _default_help(name: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli.classifier import MODEL_HELP, Classifier, load_classifier
-from crackdet.cli.keras_import import import_keras
 from crackdet.errors import CrackdetError
+from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
     import numpy as np

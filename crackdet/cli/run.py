@@ -25,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.LOADING, title="loading")
     cli.add(parser, *cli.BACKBONE, title="model")
     cli.add(parser, *cli.SEARCH, title="search")
+    cli.add_workers(parser)
     cli.add(parser, *cli.TRAINING, title="final fit")
     cli.add(parser, *cli.EVALUATION, title="evaluation")
     cli.add_common(parser)

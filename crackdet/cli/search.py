@@ -22,6 +22,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.LOADING, title="loading")
     cli.add(parser, *cli.BACKBONE, title="model")
     cli.add(parser, *cli.SEARCH, title="search")
+    cli.add_workers(parser)
     cli.add_common(parser)
     parser.set_defaults(execute=execute)
 
@@ -38,4 +39,6 @@ def execute(arguments: Namespace) -> None:
     best = stages.hyperparameters_of(folder)
     stages.say("Best: " + ", ".join(f"{name} {value}" for name, value in best.items()))
     stages.say(f"Trials: {folder / 'search' / 'trials.csv'}")
+    pictures = stages.draw_search(folder)
+    stages.say(f"Pictures: {', '.join(path.name for path in pictures)} in {folder / 'pictures'}")
     stages.say(f"Next: crackdet train --data {arguments.data} --out DIR --from {folder}")

@@ -3,17 +3,19 @@
 Each takes the options of the command line and leaves its results in the run's folder.
 """
 
+import contextlib
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import folder as run_folder
-from crackdet.cli.keras_import import import_keras
 from crackdet.cli.progress import shown_progress
 from crackdet.files import atomic_write, read_json
+from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -61,7 +63,7 @@ def search_stage(
     import tuning
 
     say(f"Search: {options['max_trials']} trials of {options['search_epochs']} epochs")
-    with run_folder.timed(folder, "search"):
+    with run_folder.timed(folder, "search"), _executor(arguments.ray) as executor:
         tuning.search(
             data,
             tuner=options["tuner"],
@@ -70,13 +72,36 @@ def search_stage(
             objective=options["objective"],
             epochs=options["search_epochs"],
             search_images=options["search_images"],
+            halving_factor=options["halving_factor"],
+            pruning=options["pruning"],
             views=options["search_views"],
             cache=cache,
+            workers=arguments.workers,
+            executor=executor,
             seed=options["seed"],
             alpha=options["alpha"],
             weights=options["weights"],
             verbose=arguments.verbose,
         )
+
+
+@contextlib.contextmanager
+def _executor(ray: str | None) -> "Iterator[Executor | None]":
+    """Yields what runs the trials: a Ray cluster, or None for processes on this machine."""
+    if ray is None:
+        yield None
+        return
+    from tuning.cluster import ray_executor
+
+    with ray_executor(ray) as executor:
+        yield executor
+
+
+def draw_search(folder: Path) -> list[Path]:
+    """Draws the pictures of the folder's search and returns their paths."""
+    from crackdet.report import write_search_pictures
+
+    return write_search_pictures(folder)
 
 
 def fit_stage(
@@ -181,7 +206,11 @@ def open_cache(arguments: Namespace, folder: Path) -> "FeatureCache":
     """Returns the cache of frozen features: --cache-dir, or inside the run's folder."""
     from crackdet.training import FeatureCache
 
-    return FeatureCache(arguments.cache_dir or folder / CACHE, verbose=arguments.verbose)
+    return FeatureCache(
+        arguments.cache_dir or folder / CACHE,
+        max_gb=arguments.cache_gb,
+        verbose=arguments.verbose,
+    )
 
 
 def remove_own_cache(folder: Path) -> None:
@@ -204,11 +233,13 @@ def test_rows(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]
 
 
 def metrics_line(row: Mapping[str, Any]) -> str:
-    """Returns the figures of one row in words, with the interval of each."""
+    """Returns the figures of one row in words, with the intervals that there are."""
     parts = []
     for name in ("accuracy", "recall", "precision", "auroc"):
-        low, high = row["intervals"][name]
-        parts.append(f"{name} {row[name]:.4f} [{low:.4f}, {high:.4f}]")
+        value, interval = row[name], row["intervals"][name]
+        text = "undefined" if value is None else f"{value:.4f}"
+        bounds = "" if interval is None else " [{:.4f}, {:.4f}]".format(*interval)
+        parts.append(f"{name} {text}{bounds}")
     return ", ".join(parts)
 
 

@@ -34,6 +34,9 @@ def load_data(
 ) -> CrackData:
     """Loads a data set for training, validation and test.
 
+    TensorFlow is not needed: a TFDS data set is built and read as array_record, which TFDS does
+    without it. It is needed to read the tfrecord files of `tfds.load` and `as_dataset`.
+
     Args:
         source: One of
 

@@ -29,6 +29,14 @@ class Augmentation(keras.Sequential):
     True
     """
 
+    def add(self, layer: keras.Layer, rebuild: bool = True) -> None:
+        """Adds a layer at the end. See `keras.Sequential`."""
+        # Keras' turns and zooms forbid compilation, for the sake of TensorFlow's XLA; with JAX,
+        # a model that is not compiled trains many times more slowly.
+        if keras.backend.backend() == "jax":
+            layer.supports_jit = True
+        super().add(layer, rebuild=rebuild)
+
     def call(self, inputs: Any, training: bool | None = False, mask: Any = None) -> Any:
         if not training:
             return inputs

@@ -2,7 +2,7 @@
 
 from crackdet.models.blocks import MAX_DEPTH, set_unfreeze_depth, split_at, unfreeze_depth
 from crackdet.models.loading import load_model
-from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier
+from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier, replace_head
 from crackdet.models.preset import preset_card, preset_names, save_preset
 from crackdet.models.temperature import scale_logits
 
@@ -12,6 +12,7 @@ __all__ = [
     "mobilenet_v2_classifier",
     "preset_card",
     "preset_names",
+    "replace_head",
     "save_preset",
     "scale_logits",
     "set_unfreeze_depth",

@@ -14,6 +14,7 @@ from crackdet.models.blocks import (
     PREPROCESSING_NAME,
     check_depth,
     set_unfreeze_depth,
+    unfreeze_depth,
 )
 from crackdet.models.weights import check_weights, load_initial_weights
 
@@ -88,19 +89,56 @@ def mobilenet_v2_classifier(
     )
 
     # Head.
-    x = keras.layers.GlobalAveragePooling2D(name=POOLING_NAME)(backbone.output)
+    predictions = _head(backbone.output, num_classes, dropout, seed)
+
+    model = keras.Model(images, predictions, name="mobilenet_v2_classifier")
+    load_initial_weights(model, weights, alpha)
+    return set_unfreeze_depth(model, unfreeze_depth)
+
+
+def replace_head(
+    model: keras.Model, num_classes: int = 2, *, dropout: float = 0.3, seed: int | None = None
+) -> keras.Model:
+    """Puts a new, untrained head on a classifier's backbone.
+
+    Args:
+        model: A classifier of `mobilenet_v2_classifier`. The result shares its backbone, frozen
+            and unfrozen units alike; the model itself keeps its own head.
+        num_classes: Number of classes, at least 2.
+        dropout: Share of the pooled features dropped in training, in [0, 1).
+        seed: Seed of the head's initial weights and of dropout.
+
+    Returns:
+        An uncompiled classifier, the same as a new one with these weights of the backbone.
+
+    Raises:
+        ValueError: If an argument is out of its range, or `model` is no such classifier.
+
+    Example:
+
+    >>> model = mobilenet_v2_classifier((96, 96), weights=None)
+    >>> replace_head(model, num_classes=3).output_shape
+    (None, 3)
+    """
+    _check_arguments(num_classes, dropout, MIN_ALPHA, None)
+    depth = unfreeze_depth(model)
+    features = model.get_layer(POOLING_NAME).input
+    predictions = _head(features, num_classes, dropout, seed)
+    return set_unfreeze_depth(keras.Model(model.input, predictions, name=model.name), depth)
+
+
+def _head(
+    features: keras.KerasTensor, num_classes: int, dropout: float, seed: int | None
+) -> keras.KerasTensor:
+    x = keras.layers.GlobalAveragePooling2D(name=POOLING_NAME)(features)
     x = keras.layers.Dropout(dropout, seed=seed, name=DROPOUT_NAME)(x)
-    predictions = keras.layers.Dense(
+    return keras.layers.Dense(
         num_classes,
         activation="softmax",
         kernel_initializer=keras.initializers.GlorotUniform(seed),
         dtype="float32",
         name=HEAD_NAME,
     )(x)
-
-    model = keras.Model(images, predictions, name="mobilenet_v2_classifier")
-    load_initial_weights(model, weights, alpha)
-    return set_unfreeze_depth(model, unfreeze_depth)
 
 
 def _check_image_size(image_size: int | Sequence[int]) -> tuple[int, int]:

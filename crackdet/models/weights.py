@@ -81,7 +81,8 @@ def read_model(path: Path) -> keras.Model:
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise CrackdetError(f"{path} is not a Keras model: expected a whole .keras file.")
     with _one_sentence(f"{path} could not be read: it is damaged or holds unknown layers"):
-        return keras.models.load_model(path, safe_mode=True)
+        # Not compiled: the optimizer of another backend would import that backend.
+        return keras.models.load_model(path, safe_mode=True, compile=False)
 
 
 def _load_imagenet(model: keras.Model, alpha: float) -> None:

@@ -25,6 +25,9 @@ class Predictions:
     scores_before: NDArray[np.float64]  # NaN where there is none.
 
 
+TRIALS = "search/trials.csv"
+
+
 @dataclass(frozen=True)
 class Trials:
     """The rows of trials.csv with the meaning of their columns."""
@@ -39,10 +42,20 @@ class Trials:
         return _float(row.get(column, ""))
 
     def finished(self) -> list[dict[str, str]]:
-        """The trials with an objective, best first."""
+        """The trials with an objective, best first; those on more images before all others."""
         sign = -1 if self.maximize else 1
         rows = [row for row in self.rows if not self.failed(row)]
-        return sorted(rows, key=lambda row: sign * self.value(row, self.objective))
+        return sorted(
+            rows, key=lambda row: (-self.images(row), sign * self.value(row, self.objective))
+        )
+
+    def images(self, row: dict[str, str]) -> int:
+        """Returns on how many images a trial trained; 0 where that was not noted."""
+        return int(row.get("images") or 0)
+
+    def sizes(self) -> list[int]:
+        """Returns the different numbers of images that trials trained on, in order."""
+        return sorted({self.images(row) for row in self.rows})
 
     def failed(self, row: dict[str, str]) -> bool:
         """Whether a trial ended without an objective."""
@@ -99,7 +112,7 @@ def read_run(folder: Path) -> Run:
         samples=_required(folder, "samples.npz", _read_arrays),
         predictions=_required(folder, "predictions.csv", _read_predictions),
         history=_optional(folder / "history.csv", read_rows),
-        trials=_optional(folder / "search" / "trials.csv", _read_trials),
+        trials=_optional(folder / TRIALS, _read_trials),
     )
     for name, row in metrics["after"].items():
         listed = len(run.predictions[name].keys) if name in run.predictions else 0
@@ -109,6 +122,15 @@ def read_run(folder: Path) -> Run:
                 f"{row['n']}: they come from different evaluations. {_remedy(folder)}"
             )
     return run
+
+
+def read_trials(folder: Path) -> Trials | None:
+    """Reads the trials of a search; None where it has none.
+
+    Raises:
+        CrackdetError: If trials.csv is missing or broken.
+    """
+    return _required(folder, TRIALS, _read_trials)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

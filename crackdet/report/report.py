@@ -7,7 +7,7 @@ from pathlib import Path
 from crackdet.files import atomic_write
 from crackdet.report import curves, decisions, images
 from crackdet.report.architecture import architecture
-from crackdet.report.files import Run, read_run
+from crackdet.report.files import Run, read_run, read_trials
 from crackdet.report.html import png
 from crackdet.report.page import page
 from crackdet.report.search import search_pictures
@@ -43,15 +43,39 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     shown: dict[str, Shown] = {}
     with house_style():
         for picture in draw(run):
-            data = picture.png()
-            with atomic_write(run.folder / "pictures" / f"{picture.name}.png") as temporary:
-                temporary.write_bytes(data)
+            data = _write(picture, run.folder)
             image = png(data, picture.alt)
             shown[picture.name] = Shown(picture.title, picture.caption, image)
     path = run.folder / "report.html"
     with atomic_write(path) as temporary:
         temporary.write_text(page(run, shown), "utf-8")
     return path
+
+
+def write_search_pictures(run_dir: str | os.PathLike[str]) -> list[Path]:
+    """Writes the pictures of a search that no final fit has followed yet.
+
+    Args:
+        run_dir: A folder that holds `search/trials.csv`.
+
+    Returns:
+        The paths of the pictures in `run_dir/pictures`: each hyperparameter against the
+        objective, and all together. None where every trial failed.
+
+    Raises:
+        CrackdetError: If `trials.csv` is missing or broken.
+
+    Example:
+
+    >>> crackdet.report.write_search_pictures("runs/search")
+    [PosixPath('runs/search/pictures/search_dropout.png'), ...]
+    """
+    folder = Path(run_dir)
+    with house_style():
+        pictures = search_pictures(read_trials(folder))
+        for picture in pictures:
+            _write(picture, folder)
+    return [folder / "pictures" / f"{picture.name}.png" for picture in pictures]
 
 
 def draw(run: Run) -> Iterator[Picture]:
@@ -73,4 +97,11 @@ def draw(run: Run) -> Iterator[Picture]:
         picture = make(run)
         if picture is not None:
             yield picture
-    yield from search_pictures(run)
+    yield from search_pictures(run.trials)
+
+
+def _write(picture: Picture, folder: Path) -> bytes:
+    data = picture.png()
+    with atomic_write(folder / "pictures" / f"{picture.name}.png") as temporary:
+        temporary.write_bytes(data)
+    return data

@@ -6,7 +6,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from crackdet.report.files import Run, Trials
+from crackdet.report.files import Trials
 from crackdet.report.theme import (
     BLUE,
     GREY,
@@ -20,12 +20,11 @@ from crackdet.report.theme import (
 
 Floats = NDArray[np.float64]
 # Searched over orders of magnitude.
-_LOGARITHMIC = ("learning_rate",)
+_LOGARITHMIC = ("learning_rate", "images")
 
 
-def search_pictures(run: Run) -> list[Picture]:
+def search_pictures(trials: Trials | None) -> list[Picture]:
     """One picture for each hyperparameter and the parallel coordinates, where trials finished."""
-    trials = run.trials
     if trials is None or not trials.finished():
         return []
     return [_scatter(trials, name) for name in trials.hyperparameters] + [_parallel(trials)]
@@ -42,7 +41,7 @@ def _scatter(trials: Trials, name: str) -> Picture:
     if (x == np.round(x)).all():
         whole_numbers(axes.xaxis)
     axes.set(xlabel=_words(name).capitalize(), ylabel=_words(trials.objective).capitalize())
-    axes.plot(x[~failed], y[~failed], "o", color=BLUE, alpha=0.75, label="finished")
+    _points(axes, trials, x, y, ~failed)
     if failed.any():
         # A failed trial has no objective: it is marked at the top edge.
         axes.plot(
@@ -71,9 +70,31 @@ def _scatter(trials: Trials, name: str) -> Picture:
     )
 
 
+def _points(axes: Axes, trials: Trials, x: Floats, y: Floats, finished: NDArray[np.bool_]) -> None:
+    """Plots the finished trials, larger and darker where they trained on more images."""
+    images = np.array([trials.images(row) for row in trials.rows])
+    pruned = np.array([row["status"] == "pruned" for row in trials.rows])
+    sizes = trials.sizes()
+    for place, size in enumerate(sizes, start=1):
+        chosen = finished & ~pruned & (images == size)
+        axes.plot(
+            x[chosen],
+            y[chosen],
+            "o",
+            color=BLUE,
+            alpha=0.35 + 0.4 * place / len(sizes),
+            markersize=6 + 2 * (place - 1),
+            label="finished" if len(sizes) == 1 else f"{size:,} images",
+        )
+    if (finished & pruned).any():
+        chosen = finished & pruned
+        axes.plot(x[chosen], y[chosen], "o", color=BLUE, markerfacecolor="none", label="pruned")
+
+
 def _parallel(trials: Trials) -> Picture:
     """Each trial as a line through its hyperparameters and its objective."""
-    names = [*trials.hyperparameters, trials.objective]
+    several = ["images"] if len(trials.sizes()) > 1 else []
+    names = [*trials.hyperparameters, *several, trials.objective]
     rows = trials.finished()
     columns = [np.array([trials.value(row, name) for row in rows]) for name in names]
     heights = np.stack(
@@ -119,10 +140,12 @@ def _parallel(trials: Trials) -> Picture:
 def _axis(axes: Axes, place: float, column: Floats) -> None:
     axes.axvline(place, color=GREY, linewidth=1, ymin=0.07, ymax=0.93, zorder=0)
     low, high = column.min(), column.max()
+    whole = bool((column == np.round(column)).all())
     # As many digits as it takes to tell the ends apart.
     digits = next((d for d in range(3, 9) if f"{low:.{d}g}" != f"{high:.{d}g}"), 3)
     for height, value in ((-0.04, low), (1.04, high)):
-        axes.text(place, height, f"{value:.{digits}g}", ha="center", va="center", fontsize=9.5)
+        text = f"{value:,.0f}" if whole else f"{value:.{digits}g}"
+        axes.text(place, height, text, ha="center", va="center", fontsize=9.5)
 
 
 def _scale(column: Floats, logarithmic: bool) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crackdet.report.architecture import shape
-from crackdet.report.files import Run, json_text
+from crackdet.report.files import Run, Trials, json_text
 from crackdet.report.html import Markup, join, table, tag
 from crackdet.report.words import METRIC_WORDS, interval, percent, plural, written
 
@@ -152,6 +152,7 @@ def training(run: Run, pictures: Pictures) -> Iterable[Markup]:
     if run.history is None or "history" not in pictures:
         yield tag("p", "This run holds no training history (history.csv).")
         return
+    yield from _views(run, "views")
     yield figures(pictures, "history")
     columns = list(run.history[0])
     rows = [
@@ -162,6 +163,29 @@ def training(run: Run, pictures: Pictures) -> Iterable[Markup]:
     yield details("Every epoch", table("Training by epoch", header, rows))
 
 
+def _views(run: Run, option: str) -> Iterable[Markup]:
+    """Says how many views of each image the frozen part of the network was computed for."""
+    views = run.config["options"].get(option)
+    if views is None:
+        return
+    others = f" and {views - 1} augmented ones" if views > 1 else ", not augmented"
+    yield tag(
+        "p",
+        f"Trained on cached features of {plural(views, 'view')} of each image: the image itself"
+        f"{others}.",
+    )
+
+
+def _rounds(trials: Trials) -> Iterable[Markup]:
+    """Says how a search that halves spent its images."""
+    sizes = trials.sizes()
+    if len(sizes) < 2:
+        return
+    counts = [sum(trials.images(row) == size for row in trials.rows) for size in sizes]
+    parts = [f"{plural(n, 'trial')} on {size:,}" for n, size in zip(counts, sizes, strict=True)]
+    yield tag("p", f"Rounds of successive halving: {', '.join(parts)} images, the best each time.")
+
+
 def search(run: Run, pictures: Pictures) -> Iterable[Markup]:
     """The trials of the search."""
     trials = run.trials
@@ -170,12 +194,15 @@ def search(run: Run, pictures: Pictures) -> Iterable[Markup]:
         return
     finished = trials.finished()
     failed = len(trials.rows) - len(finished)
-    end = f", {failed} failed" if failed else ""
+    pruned = sum(row["status"] == "pruned" for row in trials.rows)
+    end = "".join(f", {n} {word}" for n, word in ((failed, "failed"), (pruned, "pruned")) if n)
     sentence = f"{plural(len(trials.rows), 'trial')}{end}; the objective is {trials.objective}"
     if finished:
         best = ", ".join(f"{name} {_short(finished[0][name])}" for name in trials.hyperparameters)
         sentence += f". Best: {best}, {trials.objective} {_short(finished[0][trials.objective])}"
     yield tag("p", sentence + ".")
+    yield from _rounds(trials)
+    yield from _views(run, "search_views")
     yield figures(pictures, *(name for name in pictures if name.startswith("search_")))
     columns = list(trials.rows[0])
     rows = [

@@ -4,5 +4,6 @@ from crackdet.training.cache import FeatureCache
 from crackdet.training.fitting import fit
 from crackdet.training.records import run_record, write_config
 from crackdet.training.seeds import set_seed
+from crackdet.training.storage import CacheTooSmall
 
-__all__ = ["FeatureCache", "fit", "run_record", "set_seed", "write_config"]
+__all__ = ["CacheTooSmall", "FeatureCache", "fit", "run_record", "set_seed", "write_config"]

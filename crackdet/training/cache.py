@@ -5,30 +5,37 @@ network's output there is a constant of the image: whole(x) = suffix(prefix(x)).
 disk as float16 and training runs on it.
 """
 
-import json
+import math
 import os
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from crackdet.data.images import PREPROCESSING_VERSION
+from crackdet.data.dataset import CrackData
 from crackdet.data.splits import ImageSplit
+from crackdet.errors import CrackdetError
 from crackdet.files import read_json
 from crackdet.models import split_at, unfreeze_depth
-from crackdet.training.digests import config_digest, network_digest, text_digest
+from crackdet.training import storage
+from crackdet.training.digests import config_digest, network_digest
 from crackdet.training.engines import ENGINES, Engine, jit_compile, make_engine
 from crackdet.training.features import CachedFeatures, FeatureBatches
+from crackdet.training.locks import in_turn
 from crackdet.training.passes import fill, image_batches, table_batches
-from crackdet.training.tables import FeatureTable
+from crackdet.training.storage import FILLING_LOCK, CacheTooSmall, table_folder
+from crackdet.training.tables import RECORD, FeatureTable
+from crackdet.training.views import Augmenter, make_augmenter
+from crackdet.training.wanted import PREPROCESSING_LAYER, SAME_IMAGES, Wanted, describe
 
-# Pixels of a pass that is over before OpenVINO has converted the model: some 6 seconds, in which
-# two cores run 500 images of 224 pixels through Keras. It is no measured time, so that the same
-# run takes the same engine.
+# Pixels of a pass that is over before a faster engine has converted the model: some 6 seconds, in
+# which two cores run 500 images of 224 pixels through Keras. It is no measured time, so that the
+# same run takes the same engine.
 WORTH_CONVERTING = 500 * 224 * 224
-
-PREPROCESSING_LAYER = "preprocessing"
 
 
 class FeatureCache:
@@ -40,14 +47,21 @@ class FeatureCache:
     when first asked for: from the images, or from a boundary nearer to the images where that is
     already complete, which differs by the rounding to float16 alone.
 
-    Augmented views (`view >= 1`) apply the augmentation to fixed chunks of 32 images with a seed
-    made from `(seed, view, chunk)`: a row's value does not depend on which rows were asked for
-    before. It must therefore treat each image alone, as layers that keep the label do.
+    In augmented views (`view >= 1`) the augmentation sees each image alone, with a seed made from
+    the image's content, the view and the seed: no value depends on what else is asked for.
+
+    Several processes may share a folder: one computes at a time, for a pass keeps all cores busy,
+    and the others wait for it only if they need what is not there yet. When a table does not fit
+    in `max_gb`, those that were not used for longest are removed, but none that a living process
+    has open. A cache can be pickled.
 
     Args:
         directory: Folder of the tables. It can be deleted at any time between runs.
-        engine: "keras"; "openvino"; or "auto": OpenVINO for passes that are worth its start,
-            when it is installed and agrees with Keras within 1e-3 of the largest feature.
+        engine: "keras"; "openvino"; "onnxruntime"; or "auto": for passes that are worth its
+            start, the first of OpenVINO and ONNX Runtime that is installed and agrees with Keras
+            within 1e-3 of the largest feature.
+        max_gb: Gigabytes (10^9 bytes) of disk that the cache may take. Defaults to a quarter of
+            what the disk would have free without it, as found at first use.
         verbose: 0 for no line of progress.
 
     Example:
@@ -63,14 +77,29 @@ class FeatureCache:
         directory: str | os.PathLike[str],
         *,
         engine: str = "auto",
+        max_gb: float | None = None,
         verbose: int = 1,
     ):
         if engine not in ENGINES:
             raise ValueError(f"Expected engine to be one of {ENGINES}. Received: {engine!r}")
+        if max_gb is not None and max_gb <= 0:
+            raise ValueError(f"Expected max_gb above 0, or None. Received: {max_gb!r}")
         self.directory = Path(directory)
         self.engine = engine
         self.verbose = verbose
+        self._limit = None if max_gb is None else int(max_gb * storage.GB)
         self._engines: dict[tuple, Engine] = {}
+        self._augmenters: dict[tuple, Augmenter] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_engines": {}, "_augmenters": {}}
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of disk that the cache may take."""
+        if self._limit is None:
+            self._limit = storage.default_limit(self.directory)
+        return self._limit
 
     def features(
         self,
@@ -95,46 +124,101 @@ class FeatureCache:
             Float16 features aligned with `split`, indexable like an array, read from disk.
 
         Raises:
+            CacheTooSmall: If they do not fit in the cache's share of the disk.
             CrackdetError: If an image cannot be read, the disk is full or the features do not
                 fit in float16.
             ValueError: If an augmented view is asked for without augmentation.
         """
-        check_image_size(model, split)
-        layer = _augmentation(model, augmentation) if view else None
-        prefix, _ = split_at(model, depth)
-        images = {
-            "universe": text_digest("\n".join(split.universe)),
-            "image_size": list(split.image_size),
-            "preprocessing": PREPROCESSING_VERSION,
-            "view": view,
-            "augmentation": [config_digest([layer]), seed] if layer is not None else None,
-        }
-        meta = _describe(images, prefix, depth, len(split.universe))
-        table = FeatureTable.open(self._folder(meta), meta)
-        rows, indices = np.unique(split.rows, return_index=True)
-        undone = ~table.done()[rows]
-        if undone.any():
-            rows, indices = rows[undone], indices[undone]
-            nearest = self._nearest(model, meta, rows)
-            if nearest is None:
-                network, batches = prefix, image_batches(split, indices, layer, (seed, view))
-            else:
-                deeper_table, deeper_prefix = nearest
-                network = _between(model, deeper_prefix, prefix)
-                batches = table_batches(deeper_table, rows)
-            pixels = len(rows) * split.image_size[0] * split.image_size[1]
-            fill(
-                table,
-                batches,
-                len(rows),
-                lambda sample: self._engine(network, sample, pixels),
-                text=f"features at depth {depth}, view {view}",
-                visible=bool(self.verbose),
+        wanted = Wanted.of(model, [depth], split, view, augmentation, seed)
+        return CachedFeatures(self._tables(model, wanted)[depth], split.rows)
+
+    def fill(
+        self,
+        model: keras.Model,
+        depths: Iterable[int],
+        split: ImageSplit,
+        view: int = 0,
+        augmentation: keras.Layer | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Computes the features at several boundaries in one pass over a split's images.
+
+        One network with an output for each boundary runs once over the images that any of them
+        lacks. What is complete is left alone.
+
+        Args:
+            model: A classifier of `crackdet.models`.
+            depths: Unfreeze depths, each 0..18.
+            split: The images.
+            view: As in `features`.
+            augmentation: As in `features`.
+            seed: As in `features`.
+
+        Raises:
+            CacheTooSmall: If they do not fit all together.
+            CrackdetError: As `features`.
+            ValueError: As `features`.
+        """
+        self._tables(model, Wanted.of(model, depths, split, view, augmentation, seed))
+
+    def prepare(
+        self,
+        model: keras.Model,
+        depths: Iterable[int],
+        data: CrackData,
+        views: int = 1,
+        augmentation: keras.Layer | None = None,
+        seed: int = 0,
+    ) -> list[int]:
+        """Computes what trainings at several unfreeze depths share: to be called once, before.
+
+        One pass for each view of `data.train` and one over `data.validation`. Depths for which
+        the cache has no room are left out with a warning, those that need most of it first.
+
+        Args:
+            model: A classifier of `crackdet.models`, with the weights that all trainings start
+                from.
+            depths: Unfreeze depths, each 0..18.
+            data: Its `train` and `validation` are used.
+            views: Views of each image of `train`: itself and `views - 1` augmented ones.
+            augmentation: As in `features`.
+            seed: Seed of the augmented views.
+
+        Returns:
+            The depths that are now complete, in increasing order.
+        """
+        depths = sorted(set(depths))
+        # The long pass first: it is worth a fast engine, which the short one then uses too.
+        shown = [(data.train, 0), (data.validation, 0)]
+        shown += [(data.train, view) for view in range(1, views)]
+        works = [Wanted.of(model, depths, split, view, augmentation, seed) for split, view in shown]
+        held = [self._found(each) for each in works]  # open, so that no pass removes them
+        needed = {
+            depth: sum(
+                each.missing_bytes(found, depth) for each, found in zip(works, held, strict=True)
             )
-        return CachedFeatures(table.values(), split.rows)
+            for depth in depths
+        }
+        while needed:
+            available = storage.room(self.directory, self.max_bytes)
+            if sum(needed.values()) <= available:
+                break
+            depth = max(needed, key=lambda depth: needed[depth])
+            error = storage.too_small(
+                f"Features at unfreeze depth {depth}, {views} views,",
+                needed.pop(depth),
+                available,
+                self.max_bytes,
+            )
+            warnings.warn(str(error), stacklevel=2)
+        for each in works:
+            held.append(self._tables(model, each, sorted(needed)))
+        return sorted(needed)
 
     def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
         """Returns the whole model's probabilities, computing only what is not frozen.
+
+        Where the cache has no room for the features, the whole model runs, with a warning.
 
         Args:
             model: A classifier of `crackdet.models`.
@@ -145,88 +229,159 @@ class FeatureCache:
             `split.labels`, equal to `model.predict` to the rounding of features to float16.
         """
         depth = unfreeze_depth(model)
-        features = self.features(model, depth, split)
+        try:
+            features = self.features(model, depth, split)
+        except CacheTooSmall as error:
+            warnings.warn(f"{error} The whole model predicts, more slowly.", stacklevel=2)
+            return model.predict(split.in_order(), verbose=0)
         _, suffix = split_at(model, depth)
         suffix.jit_compile = jit_compile()
         batches = FeatureBatches([features], split.labels, batch_size=256)
         return suffix.predict(batches, verbose=0)
 
-    def _folder(self, meta: dict[str, Any]) -> Path:
-        return self.directory / meta["universe"] / text_digest(json.dumps(meta, sort_keys=True))
+    def _tables(
+        self, model: keras.Model, wanted: Wanted, depths: Iterable[int] | None = None
+    ) -> dict[int, FeatureTable]:
+        """Returns open tables that hold all rows of some of the wanted depths, or of all."""
+        depths = list(wanted.metas if depths is None else depths)
+        tables = self._found(wanted)
+        if wanted.lacking(tables, depths):
+            self._make_directory()
+            with in_turn(self.directory / FILLING_LOCK, self._say_that_it_waits):
+                tables = self._found(wanted)  # another process may have been faster
+                if lacking := wanted.lacking(tables, depths):
+                    self._compute(model, wanted, tables, lacking)
+        return tables
 
-    def _nearest(
-        self, model: keras.Model, meta: dict[str, Any], rows: np.ndarray
+    def _found(self, wanted: Wanted) -> dict[int, FeatureTable]:
+        """Returns the tables that are there, complete or not, opened."""
+        found = {}
+        for depth, meta in wanted.metas.items():
+            table = FeatureTable.find(table_folder(self.directory, meta), meta)
+            if table is not None:
+                found[depth] = table
+        return found
+
+    def _compute(
+        self,
+        model: keras.Model,
+        wanted: Wanted,
+        tables: dict[int, FeatureTable],
+        lacking: list[int],
+    ) -> None:
+        """Runs one pass that completes the tables of the depths in `lacking`."""
+        source = self._source(model, wanted, max(lacking))
+        storage.sweep(self.directory)
+        storage.make_room(
+            self.directory,
+            sum(wanted.missing_bytes(tables, depth) for depth in lacking),
+            self.max_bytes,
+            f"Features at unfreeze depth {_words(lacking)}, view {wanted.view},",
+        )
+        for depth in lacking:
+            meta = wanted.metas[depth]
+            tables[depth] = FeatureTable.open(table_folder(self.directory, meta), meta)
+        chosen = [tables[depth] for depth in lacking]
+        undone = ~np.all([table.done()[wanted.rows] for table in chosen], axis=0)
+        boundaries = [_end(model, wanted.prefixes[depth]) for depth in lacking]
+        if source is None:
+            network = _flattened(model.get_layer(PREPROCESSING_LAYER).input, boundaries)
+            batches = image_batches(wanted.split, wanted.indices[undone], self._augment(wanted))
+        else:
+            network = _flattened(_end(model, source[1]), boundaries)
+            batches = table_batches(source[0], wanted.rows[undone])
+        count = int(undone.sum())
+        sizes = [table.row_size for table in chosen]
+        fill(
+            chosen,
+            batches,
+            count,
+            lambda sample: self._engine(
+                network, sample, count * math.prod(wanted.split.image_size), sizes
+            ),
+            text=f"features at depth {_words(lacking)}, view {wanted.view}",
+            visible=bool(self.verbose),
+        )
+
+    def _source(
+        self, model: keras.Model, wanted: Wanted, deepest: int
     ) -> tuple[FeatureTable, keras.Model] | None:
-        """Finds the closest boundary nearer to the images that holds all of `rows`.
+        """Finds the closest boundary nearer to the images that holds all wanted rows.
 
         Returns:
             Its table and the prefix that ends there, or None.
         """
-        same = ("universe", "image_size", "preprocessing", "view", "augmentation")
-        for depth in sorted(self._depths({name: meta[name] for name in same})):
-            if depth <= meta["depth"]:
+        images = {name: wanted.metas[deepest][name] for name in SAME_IMAGES}
+        for depth in sorted(self._depths(images)):
+            if depth <= deepest:
                 continue
             prefix, _ = split_at(model, depth)
-            deeper = _describe({name: meta[name] for name in same}, prefix, depth, meta["rows"])
-            if (self._folder(deeper) / "table.json").exists():
-                table = FeatureTable.open(self._folder(deeper), deeper)
-                if table.done()[rows].all():
-                    return table, prefix
+            meta = describe(images, prefix, depth)
+            table = FeatureTable.find(table_folder(self.directory, meta), meta)
+            if table is not None and table.done()[wanted.rows].all():
+                return table, prefix
         return None
 
-    def _depths(self, wanted: dict[str, Any]) -> set[int]:
+    def _depths(self, images: dict[str, Any]) -> set[int]:
         """Returns the depths of all tables of the same images and view, whatever the weights."""
         depths = set()
-        for path in (self.directory / wanted["universe"]).glob("*/table.json"):
-            meta = read_json(path)
-            if all(meta[name] == value for name, value in wanted.items()):
+        for path in (self.directory / images["universe"]).glob(f"*/{RECORD}"):
+            try:
+                meta = read_json(path)
+            except (OSError, ValueError):  # being removed
+                continue
+            if all(meta[name] == value for name, value in images.items()):
                 depths.add(meta["depth"])
         return depths
 
-    def _engine(self, network: keras.Model, sample: np.ndarray, pixels: int) -> Engine:
+    def _engine(
+        self, network: keras.Model, sample: np.ndarray, pixels: int, sizes: list[int]
+    ) -> Engine:
         small = self.engine == "auto" and pixels < WORTH_CONVERTING
-        key: tuple = (network_digest(network), network.inputs[0].shape)
+        key: tuple = (network_digest(network), network.inputs[0].shape, *sizes)
         if small and key not in self._engines:
             name, key = "keras", ("keras", *key)
         else:
             name = self.engine
         if key not in self._engines:
-            self._engines[key] = make_engine(name, network, sample)
+            self._engines[key] = make_engine(name, network, sample, sizes)
         return self._engines[key]
 
+    def _augment(self, wanted: Wanted) -> Callable[[np.ndarray, list[str]], np.ndarray] | None:
+        """Returns what makes the wanted view of images; compiled once for all views."""
+        if wanted.layer is None:
+            return None
+        key = (config_digest([wanted.layer]), *wanted.split.image_size)
+        if key not in self._augmenters:
+            self._augmenters[key] = make_augmenter(wanted.layer, wanted.split.image_size)
+        return partial(self._augmenters[key], view=wanted.view, seed=wanted.seed)
 
-def check_image_size(model: keras.Model, split: ImageSplit) -> None:
-    """Raises ValueError unless a model takes images of a split's size."""
-    expected = tuple(model.inputs[0].shape[1:3])
-    if expected != split.image_size:
-        raise ValueError(
-            f"Expected images of {expected}, which the model takes. Received: {split.image_size}; "
-            "load the data with the model's image_size."
-        )
+    def _make_directory(self) -> None:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CrackdetError(
+                f"Cannot make a cache in {self.directory}: {error.strerror}. Choose another folder."
+            ) from error
 
-
-def _describe(images: dict[str, Any], prefix: keras.Model, depth: int, rows: int) -> dict[str, Any]:
-    """Returns all that decides the content of a table; its folder is named by it."""
-    return {
-        **images,
-        "depth": depth,
-        "prefix": network_digest(prefix),
-        "rows": rows,
-        "row_shape": list(prefix.outputs[0].shape[1:]),
-    }
-
-
-def _augmentation(model: keras.Model, given: keras.Layer | None) -> keras.Layer:
-    """Returns the layer that augments: `given`, or what the model does before preprocessing."""
-    if given is not None:
-        return given
-    entry = model.get_layer(PREPROCESSING_LAYER).input
-    if entry is model.inputs[0]:
-        raise ValueError("Augmented views need augmentation: the model has none; pass one.")
-    return keras.Model(model.inputs[0], entry, name="augmentation")
+    def _say_that_it_waits(self) -> None:
+        if self.verbose:
+            print(f"Waiting for another process that fills {self.directory}.", flush=True)
 
 
-def _between(model: keras.Model, deeper: keras.Model, prefix: keras.Model) -> keras.Model:
-    """Returns the part of the model from the boundary of one prefix to that of another."""
-    start, end = (model.get_layer(part.layers[-1].name).output for part in (deeper, prefix))
-    return keras.Model(start, end)
+def _flattened(start: Any, boundaries: list[Any]) -> keras.Model:
+    """Returns the network from one tensor to others, whose values stand behind one another.
+
+    With one output for all boundaries, no engine can mix them up.
+    """
+    flat = [keras.layers.Flatten()(boundary) for boundary in boundaries]
+    return keras.Model(start, keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0])
+
+
+def _end(model: keras.Model, prefix: keras.Model) -> Any:
+    """Returns the tensor in the model's own graph at which a prefix ends."""
+    return model.get_layer(prefix.layers[-1].name).output
+
+
+def _words(depths: list[int]) -> str:
+    return ", ".join(map(str, depths))

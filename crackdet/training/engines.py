@@ -1,12 +1,14 @@
-"""What runs a frozen network over many images: Keras, or OpenVINO where it is installed."""
+"""What runs a frozen network over many images: Keras, OpenVINO or ONNX Runtime."""
 
 import importlib.util
+import os
 import queue
 import tempfile
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -14,8 +16,12 @@ import keras
 import numpy as np
 
 from crackdet.errors import CrackdetError
+from crackdet.training.devices import has_gpu
 
-ENGINES = ("auto", "keras", "openvino")
+ENGINES = ("auto", "keras", "openvino", "onnxruntime")
+
+# What Keras' export to ONNX needs on each backend.
+ONNX_EXPORTERS = {"tensorflow": "tf2onnx", "jax": "jax2onnx", "torch": "onnx"}
 
 # Largest difference from Keras that "auto" accepts, relative to the largest feature: half of
 # what rounding to float16 does.
@@ -32,33 +38,46 @@ class Engine(Protocol):
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]: ...
 
 
-def make_engine(name: str, model: keras.Model, sample: np.ndarray) -> Engine:
+def make_engine(
+    name: str, model: keras.Model, sample: np.ndarray, sizes: Sequence[int] | None = None
+) -> Engine:
     """Returns the engine that runs `model`.
 
     Args:
-        name: "keras"; "openvino"; or "auto": OpenVINO when it is installed, converts the model
-            and agrees with Keras on `sample`, else Keras.
+        name: "keras"; "openvino", which reads no model of the JAX backend; "onnxruntime"; or
+            "auto": OpenVINO or else ONNX Runtime when it is installed, converts the model and
+            agrees with Keras on `sample`, else Keras; with a GPU, which only Keras uses, Keras.
         model: A network with one input and one output, used at inference.
         sample: A batch of inputs to compare on.
+        sizes: Lengths of the parts that the output consists of, each of which must agree.
+            Defaults to one part.
 
     Raises:
-        CrackdetError: If OpenVINO was asked for and cannot run the model, or disagrees.
+        CrackdetError: If the engine that was asked for cannot run the model, or disagrees.
     """
     plain = KerasEngine(model)
-    if name == "keras" or (name == "auto" and importlib.util.find_spec("openvino") is None):
-        return plain
-    try:
-        fast = OpenVinoEngine(model)
-        difference = _difference(fast, plain, sample)
-        problem = f"its features differ from Keras' by {difference:.1e} of the largest"
-        if difference <= TOLERANCE:
-            return fast
-    except Exception as error:  # conversion fails in many ways; the remedy is the same
-        problem = str(error)
-    message = f"OpenVINO cannot run this model: {problem}."
-    if name == "openvino":
-        raise CrackdetError(f"{message} Use the engine 'keras'.")
-    warnings.warn(f"{message} Keras runs it, more slowly.", stacklevel=2)
+    fast: dict[str, Callable[[keras.Model], Engine]] = {
+        "openvino": OpenVinoEngine,
+        "onnxruntime": OnnxEngine,
+    }
+    asked = [name]
+    if name == "auto":
+        asked = [] if has_gpu() else [each for each in fast if _is_usable(each)]
+    for each in asked:
+        if each == "keras":
+            break
+        try:
+            engine = fast[each](model)
+            difference = _difference(engine, plain, sample, sizes)
+            problem = f"its features differ from Keras' by {difference:.1e} of the largest"
+            if difference <= TOLERANCE:
+                return engine
+        except Exception as error:  # conversion fails in many ways; the remedy is the same
+            problem = str(error)
+        message = f"The engine '{each}' cannot run this model: {problem}."
+        if name != "auto":
+            raise CrackdetError(f"{message} Use the engine 'keras'.")
+        warnings.warn(f"{message} Another one runs it, more slowly.", stacklevel=2)
     return plain
 
 
@@ -101,6 +120,8 @@ class OpenVinoEngine:
     def __init__(self, model: keras.Model):
         import openvino
 
+        if keras.backend.backend() == "jax":
+            raise CrackdetError("OpenVINO cannot read what Keras exports with JAX")
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, "prefix.xml"))  # Keras wants text here
             model.export(path, format="openvino", verbose=False)
@@ -143,10 +164,53 @@ class OpenVinoEngine:
             yield _take(finished, sizes.popleft())
 
 
+class OnnxEngine:
+    """Runs a model with ONNX Runtime, one image a thread.
+
+    Two threads with an image each were faster on two cores than one image or batch on both.
+    """
+
+    def __init__(self, model: keras.Model):
+        import onnxruntime
+
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of the exporter about NumPy
+            path = str(Path(folder, "prefix.onnx"))
+            model(np.zeros((1, *model.inputs[0].shape[1:]), np.float32))  # the exporter wants it
+            model.export(path, format="onnx", verbose=False)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yields the features of each batch, while the next ones are being computed."""
+        running: deque[list[Future[np.ndarray]]] = deque()
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crackdet-onnx") as pool:
+            for batch in batches:
+                running.append([pool.submit(self._features, image) for image in batch])
+                if len(running) > 2:
+                    yield _collect(running.popleft())
+            while running:
+                yield _collect(running.popleft())
+
+    def _features(self, image: np.ndarray) -> np.ndarray:
+        inputs = {self._input: np.asarray(image[None], np.float32)}
+        return self._session.run(None, inputs)[0][0]
+
+
 def jit_compile() -> bool | str:
-    """Returns what `jit_compile` should be: XLA slows TensorFlow's CPU down tenfold."""
-    slow = keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu")
-    return False if slow else "auto"
+    """Returns what `jit_compile` should be.
+
+    XLA slows TensorFlow's CPU down tenfold. With PyTorch, Keras compiles a model whose
+    `jit_compile` is set to "auto", and that takes longer than a search takes without.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return "auto" if has_gpu() else False
+    return False if backend == "torch" else "auto"
 
 
 def prefetch(items: Iterable[T], ahead: int = 2) -> Iterator[T]:
@@ -193,6 +257,26 @@ def _take(finished: list[np.ndarray], count: int) -> np.ndarray:
     return batch
 
 
-def _difference(first: Engine, second: Engine, sample: np.ndarray) -> float:
+def _collect(features: list[Future[np.ndarray]]) -> np.ndarray:
+    return np.stack([each.result() for each in features])
+
+
+def _is_usable(engine: str) -> bool:
+    needed = [engine]
+    if engine == "openvino" and keras.backend.backend() == "jax":
+        return False
+    if engine == "onnxruntime":
+        needed.append(ONNX_EXPORTERS.get(keras.backend.backend(), "onnx"))
+    return all(importlib.util.find_spec(name) is not None for name in needed)
+
+
+def _difference(
+    first: Engine, second: Engine, sample: np.ndarray, sizes: Sequence[int] | None
+) -> float:
+    """Returns the largest difference, relative to the largest feature of the same part."""
     ours, theirs = (next(iter(engine.run([sample]))) for engine in (first, second))
-    return float(np.max(np.abs(ours - theirs)) / max(float(np.max(np.abs(theirs))), 1e-12))
+    ends = np.cumsum(sizes or [ours.shape[1]])[:-1]
+    return max(
+        float(np.max(np.abs(a - b)) / max(float(np.max(np.abs(b))), 1e-12))
+        for a, b in zip(np.split(ours, ends, axis=1), np.split(theirs, ends, axis=1), strict=True)
+    )

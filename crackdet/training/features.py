@@ -8,10 +8,14 @@ import keras
 import numpy as np
 
 from crackdet.data.splits import epoch_order
+from crackdet.training.tables import FeatureTable
 
 
 class CachedFeatures:
     """Float16 features of a split's images, read from disk when indexed.
+
+    The table stays on disk as long as this object lives. A pickle holds no features: it opens the
+    table again.
 
     Args:
         table: Rows of all images of a data set, `(universe, …)`, float16.
@@ -20,16 +24,20 @@ class CachedFeatures:
 
     dtype = np.dtype(np.float16)
 
-    def __init__(self, table: np.ndarray, rows: np.ndarray):
+    def __init__(self, table: FeatureTable, rows: np.ndarray):
         self._table = table
+        self._values = table.values()
         self._rows = rows
-        self.shape = (len(rows), *table.shape[1:])
+        self.shape = (len(rows), *table.row_shape)
+
+    def __reduce__(self) -> tuple:
+        return CachedFeatures, (self._table, self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, indices: Any) -> np.ndarray:
-        return np.asarray(self._table[self._rows[indices]])
+        return np.asarray(self._values[self._rows[indices]])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[:] if dtype is None else self[:].astype(dtype)

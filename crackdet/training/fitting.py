@@ -1,6 +1,7 @@
 """`fit`: the head first, then the unfrozen blocks at a lower rate."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,19 @@ import numpy as np
 from crackdet.data.dataset import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.models import set_unfreeze_depth, split_at, unfreeze_depth
-from crackdet.training.cache import FeatureCache, check_image_size
+from crackdet.training.cache import FeatureCache
 from crackdet.training.callbacks import EpochCurves, EpochOrder, EpochRows, OnWholeModel
 from crackdet.training.engines import jit_compile
 from crackdet.training.features import FeatureBatches
 from crackdet.training.seeds import reseed, set_seed
+from crackdet.training.storage import CacheTooSmall
+from crackdet.training.wanted import PREPROCESSING_LAYER, check_image_size
 
 SCHEDULES = ("cosine", "plateau")
 MAX_WARMUP_STEPS = 100
+
+# The model that a phase trains, its training batches and its validation batches.
+Source = tuple[keras.Model, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ def fit(
     run_dir: str | Path | None = None,
     tensorboard: bool = True,
     seed: int = 0,
+    view_seed: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
 ) -> keras.callbacks.History:
@@ -76,10 +83,14 @@ def fit(
         views: None trains the whole model with live augmentation. K computes the frozen part
             once for K views of each image, the image itself and K-1 augmented ones, and trains
             the rest on those; needs `cache`.
-        cache: Where frozen features are kept; used when `views` is given.
+        cache: Where frozen features are kept; used when `views` is given. A phase whose features
+            do not fit in it trains the whole model on images, with a warning: augmented anew in
+            each epoch, or not at all with `views=1`.
         run_dir: Folder for history.csv and tensorboard/.
         tensorboard: Whether to write tensorboard/ in `run_dir`.
         seed: Seed of the order, dropout, augmentation and views.
+        view_seed: Seed of the augmented views alone. Trainings with the same one share their
+            views, whatever their seeds. Defaults to `seed`.
         callbacks: Further Keras callbacks; they see the whole model. Schedules that set the rate
             themselves need `schedule="plateau"`.
         verbose: 0 silent, 1 progress bar, 2 one line an epoch.
@@ -110,7 +121,8 @@ def fit(
     set_seed(seed)
     reseed(model, seed)
     try:
-        sources = _sources(model, data, phases, views, cache, seed)
+        shown_seed = seed if view_seed is None else view_seed
+        sources = _sources(model, data, phases, views, cache, seed, shown_seed)
         for phase in phases:
             set_unfreeze_depth(model, phase.depth)
             trained, train, validation = sources[phase.name]
@@ -221,7 +233,8 @@ def _sources(
     views: int | None,
     cache: FeatureCache | None,
     seed: int,
-) -> dict[str, tuple[keras.Model, Any, Any]]:
+    view_seed: int,
+) -> dict[str, Source]:
     """Returns for each phase the model to train and its training and validation batches.
 
     The last phase comes first: features at its boundary, nearer to the images, are what those of
@@ -230,24 +243,50 @@ def _sources(
     sources = {}
     for phase in reversed(phases):
         if views is None or cache is None:
-            whole = data.train.subset(range(data.train.num_images))
-            whole.seed = seed
-            sources[phase.name] = (model, whole, data.validation.in_order())
+            sources[phase.name] = _on_images(model, data, seed)
             continue
-        train, validation = data.train, data.validation
-        batch_size = train.batch_size
-        shown = [
-            cache.features(model, phase.depth, train, view=view, seed=seed) for view in range(views)
-        ]
-        clean = cache.features(model, phase.depth, validation)
-        sources[phase.name] = (
-            split_at(model, phase.depth)[1],
-            FeatureBatches(
-                shown, train.labels, batch_size=batch_size, shuffle=train.shuffle, seed=seed
-            ),
-            FeatureBatches([clean], validation.labels, batch_size=batch_size),
-        )
+        try:
+            sources[phase.name] = _on_features(
+                model, data, phase.depth, views, cache, seed, view_seed
+            )
+        except CacheTooSmall as error:
+            warnings.warn(f"{error} Phase {phase.name} trains without it.", stacklevel=3)
+            whole = model if views > 1 else _without_augmentation(model)
+            sources[phase.name] = _on_images(whole, data, seed)
     return sources
+
+
+def _on_images(model: keras.Model, data: CrackData, seed: int) -> Source:
+    train = data.train.subset(range(data.train.num_images))
+    train.seed = seed
+    return model, train, data.validation.in_order()
+
+
+def _on_features(
+    model: keras.Model,
+    data: CrackData,
+    depth: int,
+    views: int,
+    cache: FeatureCache,
+    seed: int,
+    view_seed: int,
+) -> Source:
+    train, validation = data.train, data.validation
+    shown = [
+        cache.features(model, depth, train, view=view, seed=view_seed) for view in range(views)
+    ]
+    clean = cache.features(model, depth, validation)
+    size = train.batch_size
+    return (
+        split_at(model, depth)[1],
+        FeatureBatches(shown, train.labels, batch_size=size, shuffle=train.shuffle, seed=seed),
+        FeatureBatches([clean], validation.labels, batch_size=size),
+    )
+
+
+def _without_augmentation(model: keras.Model) -> keras.Model:
+    """Returns the model from its preprocessing on; it shares all layers."""
+    return keras.Model(model.get_layer(PREPROCESSING_LAYER).input, model.output)
 
 
 def _rate(schedule: str, peak: float, steps: int) -> Any:

@@ -1,21 +1,15 @@
-"""One pass: batches of images or features through a network into a table."""
+"""One pass: batches of images or features through a network into tables."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
-import keras
 import numpy as np
 
 from crackdet.data.splits import ImageSplit
-from crackdet.training.engines import Engine, jit_compile, prefetch
+from crackdet.training.engines import Engine, prefetch
 from crackdet.training.progress import progress_bar
-from crackdet.training.seeds import reseed
 from crackdet.training.tables import FeatureTable
-
-# Images that one call of the augmentation sees. Their places are fixed by the data set, so an
-# image's augmented views do not depend on which others are asked for.
-CHUNK = 32
+from crackdet.training.views import BATCH
 
 # Rows are synced to disk in portions: a pass that is killed loses no more than one of them.
 PORTION_ROWS = 512
@@ -25,7 +19,7 @@ Batches = Iterator[tuple[np.ndarray, np.ndarray]]  # rows of the table and the n
 
 
 def fill(
-    table: FeatureTable,
+    tables: Sequence[FeatureTable],
     batches: Batches,
     total: int,
     engine_for: Callable[[np.ndarray], Engine],
@@ -33,10 +27,11 @@ def fill(
     text: str,
     visible: bool,
 ) -> None:
-    """Computes rows of a table; reading, computing and writing run side by side.
+    """Computes rows of tables; reading, computing and writing run side by side.
 
     Args:
-        table: Where the features go.
+        tables: Where the features go. The engine returns the rows of all of them, flattened, one
+            after the other; rows that a table already has are not written again.
         batches: Rows and inputs.
         total: Number of rows in all.
         engine_for: Makes the engine, given a first batch to try it on.
@@ -53,7 +48,7 @@ def fill(
     stream = inputs()
     first = next(stream)
     engine = engine_for(first)
-    with progress_bar(text, total, visible=visible) as advance, _Writer(table) as writer:
+    with progress_bar(text, total, visible=visible) as advance, _Writer(tables) as writer:
         for done, values in enumerate(engine.run(_chain(first, stream))):
             writer.add(rows[done], values)
             advance(len(values))
@@ -62,69 +57,43 @@ def fill(
 def image_batches(
     split: ImageSplit,
     indices: np.ndarray,
-    augmentation: keras.Layer | None = None,
-    seed: tuple[int, int] = (0, 0),
+    augment: Callable[[np.ndarray, list[str]], np.ndarray] | None,
 ) -> Batches:
-    """Yields images of a split by chunks of the data set's order of content keys.
+    """Yields the rows and the pixels of a split's images, float32.
 
     Args:
-        split: The images.
-        indices: Which of them, no two of the same row, in the order of their rows.
-        augmentation: Layer applied to each chunk in training mode, each image in its own place
-            whether or not its neighbours are asked for.
-        seed: With the chunk's number the seed of the augmentation.
+        split: Images.
+        indices: Which of them.
+        augment: What makes a view of each, given images and their content keys; None for the
+            images as they are.
     """
-    rows = split.rows[indices]
-    augmenter = _compiled(augmentation, split.image_size) if augmentation is not None else None
-    for chunk in np.unique(rows // CHUNK):
-        members = rows // CHUNK == chunk
-        images = split.images(indices[members]).astype(np.float32)
-        if augmenter is not None:
-            places = rows[members] % CHUNK
-            full = np.zeros((CHUNK, *images.shape[1:]), np.float32)
-            full[places] = images
-            reseed(augmenter, *seed, int(chunk))
-            images = np.asarray(augmenter.predict_on_batch(full))[places].astype(np.float32)
-        yield rows[members], images
+    for first in range(0, len(indices), BATCH):
+        chosen = indices[first : first + BATCH]
+        images = split.images(chosen).astype(np.float32)
+        if augment is not None:
+            images = augment(images, [split.digests[index] for index in chosen])
+        yield split.rows[chosen], images
 
 
 def table_batches(table: FeatureTable, rows: np.ndarray) -> Batches:
     """Yields rows of a table as the inputs of another."""
     values = table.values()
-    for first in range(0, len(rows), CHUNK):
-        chosen = rows[first : first + CHUNK]
+    for first in range(0, len(rows), BATCH):
+        chosen = rows[first : first + BATCH]
         yield chosen, values[chosen].astype(np.float32)
-
-
-class _InTraining(keras.layers.Layer):
-    """Runs a layer as in training wherever it stands."""
-
-    def __init__(self, layer: keras.Layer):
-        super().__init__()
-        self.layer = layer
-
-    def call(self, images: Any) -> Any:
-        return self.layer(images, training=True)
-
-
-def _compiled(augmentation: keras.Layer, image_size: tuple[int, int]) -> keras.Model:
-    """Returns a model that augments; compiled, it runs in little more than half the time."""
-    images = keras.Input((*image_size, 3))
-    model = keras.Model(images, _InTraining(augmentation)(images))
-    model.jit_compile = jit_compile()
-    return model
 
 
 class _Writer:
     """Collects rows into portions and writes each in a thread while the next one is computed."""
 
-    def __init__(self, table: FeatureTable):
-        self._table = table
+    def __init__(self, tables: Sequence[FeatureTable]):
+        self._tables = tables
         self._rows: list[np.ndarray] = []
         self._values: list[np.ndarray] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="crackdet-write")
         self._pending: Future[None] | None = None
-        self._limit = max(1, min(PORTION_ROWS, PORTION_BYTES // table.row_bytes))
+        row_bytes = sum(table.row_bytes for table in tables)
+        self._limit = max(1, min(PORTION_ROWS, PORTION_BYTES // row_bytes))
 
     def __enter__(self) -> "_Writer":
         return self
@@ -146,7 +115,13 @@ class _Writer:
         self._wait()
         rows, values = np.concatenate(self._rows), np.concatenate(self._values)
         self._rows, self._values = [], []
-        self._pending = self._thread.submit(self._table.write, rows, values)
+        self._pending = self._thread.submit(self._write, rows, values)
+
+    def _write(self, rows: np.ndarray, values: np.ndarray) -> None:
+        ends = np.cumsum([table.row_size for table in self._tables])
+        for table, part in zip(self._tables, np.split(values, ends[:-1], axis=1), strict=True):
+            lacking = ~table.done()[rows]
+            table.write(rows[lacking], part[lacking].reshape(-1, *table.row_shape))
 
     def _wait(self) -> None:
         if self._pending is not None:

@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+# Name of the variable in which a random layer keeps what it draws from.
+SEED_STATE = "seed_generator_state"
+
 
 def set_seed(seed: int) -> None:
     """Seeds Python, NumPy and the backend.
@@ -23,13 +26,15 @@ def reseed(layer: keras.Layer, *seed: int) -> None:
 
     Dropout and augmentation layers keep a state of their own, drawn when they were made and moved
     on by each call; without this, what a model computes in training would depend on what was
-    done with it before.
+    done with it before. On PyTorch, a Dropout layer made without a seed draws from the state that
+    `set_seed` restarts, not from its own.
 
     Args:
         layer: A layer or model that has been built.
         seed: One or more integers; equal ones give equal states.
     """
-    states = [v for v in layer.variables if v.name == "seed_generator_state"]
+    states = [v for v in layer.variables if v.name == SEED_STATE]
     drawn = np.random.SeedSequence(seed).generate_state(max(1, len(states)))
     for state, value in zip(states, drawn, strict=False):
-        state.assign(np.array([value, 0], "uint32"))
+        # The same 32 bits in each backend's dtype: PyTorch has int32, JAX uint32, TensorFlow int64.
+        state.assign(np.array([value, 0], "uint32").astype(state.dtype))

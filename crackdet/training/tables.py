@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,22 @@ import numpy as np
 
 from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
+from crackdet.training.locks import share
+
+LOCK, MARKS, ROWS, RECORD = "lock", "done", "rows.f16", "table.json"
+
+# Of making a table that another process may be removing at the same moment.
+ATTEMPTS = 10
 
 
 class FeatureTable:
     """Rows of features on disk with a mark for each row that is done.
 
-    Three files: `table.json` says what the rows are, `rows.f16` holds them, `done` holds one byte
-    for each row. A row is marked only after its values have reached the disk, so a process killed
-    in between leaves it undone, not wrong. Several processes may fill one table: a row's values
-    are the same whoever writes them.
+    `table.json` says what the rows are, `rows.f16` holds them, `done` holds one byte for each row,
+    and `lock` is locked by every process that has the table open, so that nobody removes it under
+    another's hands; its time is that of the last use. A row is marked only after its values have
+    reached the disk, so a process killed in between leaves it undone, not wrong. Several processes
+    may fill one table: a row's values are the same whoever writes them.
 
     Rows are written by calls that report a full disk, and read through a memory map.
     """
@@ -31,12 +39,23 @@ class FeatureTable:
         self.row_shape = tuple(meta["row_shape"])
 
     @classmethod
+    def find(cls, folder: Path, meta: dict[str, Any]) -> "FeatureTable | None":
+        """Opens the table in `folder`; None when there is no whole one for `meta`."""
+        table = cls(folder, meta)
+        return table if table._is_whole() and table._hold() else None
+
+    @classmethod
     def open(cls, folder: Path, meta: dict[str, Any]) -> "FeatureTable":
         """Opens the table in `folder`, or makes an empty one when there is none for `meta`."""
-        table = cls(folder, meta)
-        if not table._is_whole():
-            table._create()
-        return table
+        for _ in range(ATTEMPTS):
+            table = cls.find(folder, meta)
+            if table is not None:
+                return table
+            cls(folder, meta)._create()
+        raise CrackdetError(f"Cannot make a cache in {folder}: other processes keep removing it.")
+
+    def __reduce__(self) -> tuple:
+        return _reopen, (self.folder, self.meta)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,17 +63,22 @@ class FeatureTable:
         return (self.count, *self.row_shape)
 
     @property
+    def row_size(self) -> int:
+        """Numbers in one row."""
+        return int(np.prod(self.row_shape))
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of one row."""
-        return 2 * int(np.prod(self.row_shape))
+        return 2 * self.row_size
 
     def done(self) -> np.ndarray:
         """Returns for each row whether it is there, bool `(count,)`."""
-        return np.fromfile(self.folder / "done", np.uint8).astype(bool)
+        return np.fromfile(self.folder / MARKS, np.uint8).astype(bool)
 
     def values(self) -> np.ndarray:
         """Returns all rows as a read-only memory map, float16."""
-        return np.memmap(self.folder / "rows.f16", np.float16, "r", shape=self.shape)
+        return np.memmap(self.folder / ROWS, np.float16, "r", shape=self.shape)
 
     def write(self, rows: Sequence[int] | np.ndarray, values: np.ndarray) -> None:
         """Stores rows and marks them as done.
@@ -73,13 +97,13 @@ class FeatureTable:
         if not np.isfinite(rounded).all():
             raise CrackdetError("The model's features are not finite in float16: do not cache it.")
         try:
-            with open(self.folder / "rows.f16", "r+b") as file:
+            with open(self.folder / ROWS, "r+b") as file:
                 for row, value in zip(rows, rounded, strict=True):
                     file.seek(int(row) * self.row_bytes)
                     file.write(value.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
-            with open(self.folder / "done", "r+b") as file:
+            with open(self.folder / MARKS, "r+b") as file:
                 for row in rows:
                     file.seek(int(row))
                     file.write(b"\x01")
@@ -89,13 +113,21 @@ class FeatureTable:
                 "space or choose another folder."
             ) from error
 
+    def _hold(self) -> bool:
+        """Locks the table for as long as this object lives, unless it was removed meanwhile."""
+        descriptor = share(self.folder / LOCK)
+        if descriptor is None:
+            return False
+        weakref.finalize(self, os.close, descriptor)
+        return self._is_whole()
+
     def _is_whole(self) -> bool:
         """Whether the files are there, belong to `meta` and have their full lengths."""
         try:
             return (
-                read_json(self.folder / "table.json") == self.meta
-                and os.path.getsize(self.folder / "rows.f16") == self.count * self.row_bytes
-                and os.path.getsize(self.folder / "done") == self.count
+                read_json(self.folder / RECORD) == self.meta
+                and os.path.getsize(self.folder / ROWS) == self.count * self.row_bytes
+                and os.path.getsize(self.folder / MARKS) == self.count
             )
         except (OSError, ValueError):
             return False
@@ -107,10 +139,10 @@ class FeatureTable:
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             aside = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
-            with open(aside / "rows.f16", "wb") as file:
+            with open(aside / ROWS, "wb") as file:
                 file.truncate(self.count * self.row_bytes)
-            (aside / "done").write_bytes(bytes(self.count))
-            write_json(aside / "table.json", self.meta)
+            (aside / MARKS).write_bytes(bytes(self.count))
+            write_json(aside / RECORD, self.meta)
             if self.folder.exists() and not self._is_whole():
                 os.rename(self.folder, aside / "damaged")
             os.rename(aside, self.folder)  # fails where another process was first
@@ -123,3 +155,10 @@ class FeatureTable:
                     f"Cannot make a cache in {self.folder}: {error.strerror}. Free disk space or "
                     "choose another folder."
                 ) from error
+
+
+def _reopen(folder: Path, meta: dict[str, Any]) -> FeatureTable:
+    table = FeatureTable.find(folder, meta)
+    if table is None:
+        raise CrackdetError(f"The cached features in {folder} are gone; compute them again.")
+    return table

@@ -1,7 +1,10 @@
 """Tiny data, and trials that need no training: their loss is a formula of the hyperparameters."""
 
+import csv
+import functools
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 
 import keras_tuner
 import numpy as np
@@ -9,9 +12,11 @@ import pytest
 
 from crackdet.data import CrackData
 from tuning import SearchSpace
-from tuning.engine import Finished, Outcome, Task, attempt, run_trials
-from tuning.oracles import make_oracle
+from tuning.engine import run_trials
+from tuning.ledger import Ledger
+from tuning.oracles import INDEPENDENT, make_oracle
 from tuning.project import Journal
+from tuning.tasks import Finished, Outcome, Task, attempt
 
 SIZE = 32
 
@@ -29,12 +34,32 @@ def data() -> CrackData:
     return CrackData.from_arrays(patches(24, 1), patches(16, 2), patches(4, 3), batch_size=12)
 
 
-def bowl(task: Task) -> tuple[dict[str, float], int]:
+def read_rows(folder, *, seconds=False):
+    """Rows of trials.csv, without what they took unless asked for."""
+    with open(folder / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: row[k] for k in row if seconds or k != "seconds"} for row in rows]
+
+
+def bowl(task: Task) -> Outcome:
     """A loss that is lowest at learning rate 1e-3, dropout 0.3 and depth 4."""
     values = task.values
     loss = (math.log10(values["learning_rate"]) + 3) ** 2 + (values["dropout"] - 0.3) ** 2
     loss += 0.1 * (values["unfreeze_depth"] - 4) ** 2 + task.seed / 2**40
-    return {"val_loss": loss, "val_accuracy": 1 / (1 + loss)}, values.get("tuner/epochs", 3)
+    epochs = task.epochs or 3
+    return Outcome({"val_loss": loss, "val_accuracy": 1 / (1 + loss)}, epochs, losses=(loss,) * 3)
+
+
+class Inline(Executor):
+    """Runs each job at once, here."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 class Recorder:
@@ -44,9 +69,13 @@ class Recorder:
         self.begun: list[str] = []
         self.replayed: list[str] = []
         self.ended: list[Finished] = []
+        self.dead: list[str] = []
 
     def started(self, task: Task) -> None:
         self.begun.append(task.trial)
+
+    def lost(self, task: Task, error: BaseException) -> None:
+        self.dead.append(task.trial)
 
     def finished(self, trial: Finished, *, replayed: bool) -> None:
         self.ended.append(trial)
@@ -69,6 +98,9 @@ def trials(tmp_path) -> Callable[..., list[Finished]]:
         journal=None,
         watcher=None,
         train=bowl,
+        workers=1,
+        executor=None,
+        rungs=(),
     ):
         objective = keras_tuner.Objective("val_loss", "min")
         space = space or SearchSpace()
@@ -81,17 +113,24 @@ def trials(tmp_path) -> Callable[..., list[Finished]]:
             epochs=epochs,
             seed=seed,
             known=book.begun(),
+            rungs=rungs,
         )
         oracle._set_project_dir(str(tmp_path), "project")
 
-        def execute(task: Task) -> Outcome:
-            def maybe() -> tuple[dict[str, float], int]:
+        def job(tasks: list[Task]) -> list[Outcome]:
+            def maybe(task: Task) -> Outcome:
                 if task.trial in fails:
                     raise RuntimeError(f"no luck in {task.trial}")
                 return train(task)
 
-            return attempt(maybe, "val_loss")
+            return [attempt(functools.partial(maybe, task), "val_loss") for task in tasks]
 
-        return run_trials(oracle, book, execute, seed=seed, watcher=watcher or Recorder())
+        ahead = math.inf if tuner in INDEPENDENT else workers
+        return run_trials(
+            Ledger(oracle, book, seed=seed, ahead=ahead),
+            functools.partial((executor or Inline()).submit, job),
+            workers=workers,
+            watcher=watcher or Recorder(),
+        )
 
     return run

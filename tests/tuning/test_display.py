@@ -12,8 +12,8 @@ from tuning.leaderboard import Leaderboard
 def show(tmp_path):
     def make(*, terminal, verbose=1):
         console = Console(file=io.StringIO(), force_terminal=terminal, width=120, no_color=True)
-        board = Leaderboard(tmp_path, "val_loss", "min", 3)
-        return Display(board, 4, verbose=verbose, console=console)
+        board = Leaderboard(tmp_path, "val_loss", "min", 3, images=100)
+        return Display(board, [100] * 4, verbose=verbose, console=console)
 
     return make
 
@@ -36,7 +36,7 @@ def test_a_table_on_a_terminal_and_failures_above_it(show):
     display = show(terminal=True)
     with display.live():
         display.started(finished(0, 0.25).task)
-        assert "trial 00 has run for 0 s" in display.status()
+        assert "trial 00 runs, since 0 s" in display.status()
         display.finished(finished(0, 0.25), replayed=False)
         display.finished(finished(1, error="ValueError: no"), replayed=False)
         assert display.status() == "2 of 4 trials done, 1 failed, about 2 s left"
@@ -53,6 +53,24 @@ def test_the_table_shows_the_best_first(show):
     display.console.print(display.render())
     text = display.console.file.getvalue()
     assert text.index("01 ") < text.index("02 ") < text.index("00 ")
+
+
+def test_several_trials_at_once_share_the_time_left(show):
+    display = show(terminal=True)
+    display.workers = 2
+    for number in (1, 2):
+        display.started(finished(number).task)
+    display.finished(finished(0, 0.25), replayed=False)
+    assert display.status() == ("1 of 4 trials done, trials 01, 02 run, since 0 s, about 2 s left")
+
+
+def test_a_trial_whose_process_died_is_told(show):
+    display = show(terminal=False)
+    display.started(finished(0).task)
+    display.lost(finished(0).task, RuntimeError("the process was killed by SIGKILL"))
+    text = display.console.file.getvalue()
+    assert text == "trial 00 is run again: the process was killed by SIGKILL.\n"
+    assert "runs" not in display.status()
 
 
 def test_nothing_when_not_verbose(show):

@@ -8,7 +8,6 @@ from crackdet.models import unfreeze_depth
 from crackdet.training import FeatureCache
 from tests.tuning.conftest import SIZE, patches
 from tuning import CrackHyperModel, SearchSpace
-from tuning.hypermodel import fill_cache
 
 SMALL = {"alpha": 0.35, "weights": None}
 SPACE = SearchSpace(dropout=(0.0, 0.5), learning_rate=(1e-4, 1e-2), unfreeze_depth=(0, 1))
@@ -120,27 +119,38 @@ def test_executions_of_a_trial_have_seeds_of_their_own(calls, data):
     assert len(set(seeds)) == 3
 
 
-def test_all_trials_share_their_augmented_views_and_the_deepest_boundary_comes_first(data):
+def test_all_trials_share_their_features_which_one_pass_computes(data):
     asked = []
 
     class Cache:
-        def features(self, model, depth, split, view=0, augmentation=None, seed=0):
-            asked.append((unfreeze_depth(model), depth, split.name, view, seed))
+        def prepare(self, model, depths, given, views, seed):
+            asked.append((sorted(depths), given, views, seed))
 
-    hypermodel = CrackHyperModel(
-        SIZE, space=SearchSpace(unfreeze_depth=(0, 3)), views=2, cache=Cache(), seed=8,
-        view_seed=0, **SMALL,
-    )  # fmt: skip
-    fill_cache(hypermodel, data)
-    assert [each[1:] for each in asked] == [
-        (3, "train", 0, 0),
-        (3, "train", 1, 0),
-        (3, "validation", 0, 0),
-    ]
+    hypermodel = CrackHyperModel(SIZE, views=2, cache=Cache(), seed=8, view_seed=3, **SMALL)
+    hypermodel.fill_cache(data, {3, 0, 1})
+    assert asked == [([0, 1, 3], data, 2, 3)]
 
 
 def test_nothing_is_filled_without_a_cache(data):
-    fill_cache(CrackHyperModel(SIZE, weights="no-such-file.keras"), data)
+    CrackHyperModel(SIZE, weights="no-such-file.keras").fill_cache(data, {0})
+
+
+def test_a_rebuilt_model_is_the_one_that_would_be_built(data):
+    hypermodel = CrackHyperModel(SIZE, seed=8, **SMALL)
+    base = hypermodel.build(drawn(learning_rate=1e-3, dropout=0.1, unfreeze_depth=0))
+    base.layers[-1].kernel.assign(base.layers[-1].kernel * 2)  # as training does
+    wanted = drawn(learning_rate=1e-3, dropout=0.4, unfreeze_depth=0)
+    rebuilt, built = hypermodel.rebuild(base, wanted), hypermodel.build(wanted)
+    assert rebuilt.get_layer("dropout").rate == 0.4
+    for ours, theirs in zip(rebuilt.get_weights(), built.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    images = data.validation.images(range(4))
+    np.testing.assert_array_equal(
+        rebuilt.predict(images, verbose=0), built.predict(images, verbose=0)
+    )
+    assert rebuilt.get_layer("Conv_1") is base.get_layer("Conv_1")
+    deeper = hypermodel.rebuild(base, drawn(learning_rate=1e-3, dropout=0.4, unfreeze_depth=1))
+    assert deeper.get_layer("Conv_1") is not base.get_layer("Conv_1")
 
 
 @pytest.mark.slow

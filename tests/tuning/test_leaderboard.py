@@ -1,9 +1,11 @@
 import csv
+import dataclasses
+import math
 
 import pytest
 
-from tuning.engine import Finished, Outcome, Task
 from tuning.leaderboard import Leaderboard
+from tuning.tasks import Finished, Outcome, Task
 from tuning.trials import checkpoint
 
 
@@ -20,12 +22,12 @@ def read(folder):
 
 
 def test_trials_csv_has_a_row_for_each_trial_and_full_precision(tmp_path):
-    board = Leaderboard(tmp_path, "val_loss", "min", 3)
+    board = Leaderboard(tmp_path, "val_loss", "min", 3, images=100)
     board.add(finished(0, 0.1 + 0.2))
     board.add(finished(1, error='ValueError: "two", words'))
     rows = read(tmp_path)
     hyperparameters = ["dropout", "learning_rate", "unfreeze_depth"]
-    results = ["val_loss", "val_accuracy", "epochs", "seconds", "seed", "error"]
+    results = ["val_loss", "val_accuracy", "images", "epochs", "seconds", "seed", "error"]
     assert list(rows[0]) == ["trial", "status", *hyperparameters, *results]
     assert float(rows[0]["val_loss"]) == 0.1 + 0.2
     assert rows[1]["status"] == "failed"
@@ -38,7 +40,7 @@ def test_trials_csv_has_a_row_for_each_trial_and_full_precision(tmp_path):
     ("objective", "direction", "best"), [("val_loss", "min", "02"), ("val_accuracy", "max", "02")]
 )
 def test_ranks_by_the_objective_and_never_a_failure(tmp_path, objective, direction, best):
-    board = Leaderboard(tmp_path, objective, direction, 3)
+    board = Leaderboard(tmp_path, objective, direction, 3, images=100)
     for trial in (finished(0, 0.3), finished(1, error="E"), finished(2, 0.1), finished(3, 0.1)):
         board.add(trial)
     assert [trial.task.trial for trial in board.ranked()] == [best, "03", "00"]
@@ -49,7 +51,7 @@ def test_ranks_by_the_objective_and_never_a_failure(tmp_path, objective, directi
 
 @pytest.mark.parametrize("keep", [0, 1, 2])
 def test_keeps_the_checkpoints_of_the_best_alone(tmp_path, keep):
-    board = Leaderboard(tmp_path, "val_loss", "min", keep)
+    board = Leaderboard(tmp_path, "val_loss", "min", keep, images=100)
     losses = [0.5, 0.4, 0.6, 0.1]
     for number, loss in enumerate(losses):
         path = checkpoint(tmp_path, f"{number:02}")
@@ -59,3 +61,38 @@ def test_keeps_the_checkpoints_of_the_best_alone(tmp_path, keep):
         left = {path.parent.name for path in tmp_path.glob("trial_*/*.h5")}
         order = sorted(range(number + 1), key=losses.__getitem__)
         assert left == {f"trial_{each:02}" for each in order[:keep]}
+
+
+def test_trials_on_more_images_come_first(tmp_path):
+    board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
+    board.add(finished(0, 0.1))
+    more = finished(1, 0.3)
+    more.task.values["tuner/images"] = 400
+    board.add(more)
+    assert [trial.task.trial for trial in board.ranked()] == ["01", "00"]
+    assert [row["images"] for row in read(tmp_path)] == ["100", "400"]
+
+
+def test_writes_what_a_trial_left_and_removes_what_a_killed_search_did(tmp_path):
+    stale = [tmp_path / "tensorboard/00/events.1", tmp_path / "trial_00/.x.77.partial.h5"]
+    for path in stale:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half")
+    trial = finished(0, 0.1)
+    files = {"tensorboard/00/events.2": b"curves", "trial_00/checkpoint.weights.h5": b"weights"}
+    board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
+    board.add(Finished(trial.task, dataclasses.replace(trial.outcome, files=files)))
+    assert not any(path.exists() for path in stale)
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
+    assert board.trials[0].outcome.files == {}  # megabytes, and they are on disk
+
+
+@pytest.mark.parametrize(
+    ("keep", "images", "bar"),
+    [(0, 100, -math.inf), (2, 100, 0.3), (2, 400, None), (2, 50, -math.inf), (4, 100, None)],
+)
+def test_tells_what_a_trial_must_beat_to_be_kept(tmp_path, keep, images, bar):
+    board = Leaderboard(tmp_path, "val_loss", "min", keep, images=100)
+    for trial in (finished(0, 0.5), finished(1, 0.3), finished(2, 0.1)):
+        board.add(trial)
+    assert board.bar(images) == bar

@@ -1,7 +1,9 @@
 """Whole searches: with trials that need no training, and with real ones that are killed."""
 
 import csv
+import functools
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,15 +14,17 @@ import keras_tuner
 import numpy as np
 import pytest
 
-import tuning.searching
+import tuning.jobs
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
-from tests.tuning.conftest import SIZE, bowl, patches
+from tests.tuning.conftest import SIZE, Inline, bowl, patches
 from tuning import CrackHyperModel, SearchSpace, search
-from tuning.searching import search_part
+from tuning.jobs import search_part
+from tuning.tasks import Outcome, attempt
 
 SMALL = {"alpha": 0.35, "weights": None}
 SPACE = SearchSpace(unfreeze_depth=(0, 1))
+DEEP = SearchSpace(unfreeze_depth=(1, 6))  # one trial a job
 
 
 def read(folder):
@@ -35,17 +39,21 @@ def easy(monkeypatch, data):
     """`search` with trials whose loss is a formula; `fails` raise, `diverge` end with NaN."""
 
     def run(folder, *, fails=(), diverge=(), begun=None, **options):
-        def run_trial(task, hypermodel, part, objective, place):
+        def run_one(task):
             if begun is not None:
                 begun.append(task.trial)
             if task.trial in fails:
                 raise RuntimeError(f"no luck in {task.trial}")
-            metrics, epochs = bowl(task)
-            return ({"val_loss": float("nan")} if task.trial in diverge else metrics), epochs
+            outcome = bowl(task)
+            return Outcome({"val_loss": float("nan")}) if task.trial in diverge else outcome
 
-        monkeypatch.setattr(tuning.searching, "run_trial", run_trial)
-        monkeypatch.setattr(tuning.searching, "fill_cache", lambda *_: None)
-        return search(data, directory=folder, **{"tuner": "random", "max_trials": 6} | options)
+        def run_job(recipe, part, tasks, others, bar):
+            return [attempt(functools.partial(run_one, task), recipe.objective) for task in tasks]
+
+        monkeypatch.setattr(tuning.jobs, "run_job", run_job)
+        monkeypatch.setattr(CrackHyperModel, "fill_cache", lambda *_: None)
+        usual = {"tuner": "random", "max_trials": 6, "executor": Inline(), "workers": 1}
+        return search(data, directory=folder, **{**usual, "space": DEEP} | options)
 
     return run
 
@@ -73,7 +81,8 @@ def test_finds_the_best_and_writes_everything(easy, tmp_path, capsys):
 def test_other_objectives_are_maximised(easy, tmp_path, monkeypatch, objective):
     def better_where_the_rate_is_high(task):
         rate = task.values["learning_rate"]
-        return {"val_loss": rate, "val_accuracy": rate, "val_recall_at_far_1pct": rate}, 1
+        names = ("val_loss", "val_accuracy", "val_recall_at_far_1pct")
+        return Outcome(dict.fromkeys(names, rate), 1)
 
     monkeypatch.setattr(sys.modules[__name__], "bowl", better_where_the_rate_is_high)
     found = easy(tmp_path / "search", objective=objective)
@@ -103,7 +112,7 @@ def test_failed_trials_are_reported_with_their_tracebacks_and_never_best(easy, t
     chosen = json.loads((found.directory / "best_hyperparameters.json").read_text())["trial"]
     assert chosen not in (best, other)
     traceback = (found.directory / f"trial_{best}" / "error.txt").read_text()
-    assert "in run_trial" in traceback
+    assert "in run_one" in traceback
     assert f"trial {best} failed: RuntimeError: no luck" in capsys.readouterr().out
 
 
@@ -143,6 +152,7 @@ def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, monkeypatch, 
     assert "Going on after 3 finished trials" in capsys.readouterr().out
     assert read(tmp_path / "search") == read(tmp_path / "whole")
     assert found.best == whole.best
+    assert not multiprocessing.active_children()
 
 
 def test_a_finished_search_is_read_not_run_again(easy, tmp_path):
@@ -160,7 +170,7 @@ def test_other_options_and_other_data_are_named(easy, tmp_path, data):
         easy(tmp_path / "search", max_trials=2, space=SPACE)
     other = CrackData.from_arrays(patches(24, 7), patches(16, 2), patches(4, 3), batch_size=12)
     with pytest.raises(CrackdetError, match=r"options: data was .* and is"):
-        search(other, directory=tmp_path / "search", tuner="random", max_trials=2)
+        search(other, directory=tmp_path / "search", tuner="random", max_trials=2, space=DEEP)
     with pytest.raises(CrackdetError, match="not empty"):
         easy(tmp_path / "search", max_trials=2, resume=False)
 
@@ -184,11 +194,16 @@ def test_an_exhausted_space_ends_with_a_sentence(easy, tmp_path, capsys):
         {"search_images": 1},
         {"views": 0},
         {"keep_checkpoints": -1},
+        {"workers": 0},
+        {"halving_factor": 1},
+        {"pruning": "mean"},
+        {"pruning": "median", "tuner": "hyperband"},
+        {"halving_factor": 2, "tuner": "hyperband"},
         {"seed": -1},
     ],
 )
 def test_wrong_arguments_are_refused_before_a_folder_is_made(data, tmp_path, wrong):
-    (name,) = wrong
+    name = next(iter(wrong))
     with pytest.raises(ValueError, match=rf"Expected {name} .*Received"):
         search(data, directory=tmp_path / "search", **wrong)
     assert not (tmp_path / "search").exists()

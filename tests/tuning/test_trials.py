@@ -8,8 +8,16 @@ from sklearn.metrics import roc_curve
 from crackdet.training import FeatureCache
 from tests.tuning.conftest import SIZE
 from tuning import CrackHyperModel
-from tuning.engine import Task
-from tuning.trials import RECALL, checkpoint, run_trial, save_weights, write_curves
+from tuning.tasks import Task
+from tuning.trials import (
+    RECALL,
+    Recipe,
+    checkpoint,
+    run_job,
+    run_trial,
+    save_weights,
+    write_curves,
+)
 
 TASK = Task("3", {"dropout": 0.2, "learning_rate": 1e-3, "unfreeze_depth": 1}, seed=9)
 
@@ -24,10 +32,13 @@ def make_hypermodel(folder, **options):
 @pytest.mark.slow
 def test_a_trial_leaves_its_weights_and_reports_their_metrics(tmp_path, data):
     hypermodel = make_hypermodel(tmp_path)
-    metrics, epochs = run_trial(TASK, hypermodel, data, RECALL, tmp_path)
-    assert epochs == 2
     hp = keras_tuner.HyperParameters()
     hp.values = dict(TASK.values)
+    trained = hypermodel.build(hp)
+    outcome = run_trial(TASK, hypermodel, trained, data, RECALL, tmp_path)
+    metrics = outcome.metrics
+    assert outcome.epochs == len(outcome.losses) == 2
+    assert metrics["val_loss"] == min(outcome.losses)
     model = make_hypermodel(tmp_path).build(hp)
     model.load_weights(checkpoint(tmp_path, "3"))
     probabilities = model.predict(data.validation.in_order(), verbose=0)
@@ -44,10 +55,7 @@ def test_hyperbands_number_of_epochs_counts_and_the_kept_epoch_is_reported(tmp_p
     class Fake:
         views = None
 
-        def build(self, hp):
-            return keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-
-        def fit(self, hp, model, given, epochs):
+        def fit(self, hp, model, given, epochs, callbacks):
             asked.append((hp.values, given, epochs))
             history = keras.callbacks.History()
             history.history = {
@@ -57,10 +65,11 @@ def test_hyperbands_number_of_epochs_counts_and_the_kept_epoch_is_reported(tmp_p
             return history
 
     task = Task("0", {"dropout": 0.1, "tuner/epochs": 3}, seed=1)
-    metrics, epochs = run_trial(task, Fake(), data, "val_accuracy", tmp_path)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    outcome = run_trial(task, Fake(), model, data, "val_accuracy", tmp_path)
     assert asked == [(task.values, data, 3)]
-    assert metrics == {"val_loss": 0.3, "val_accuracy": 0.7}
-    assert epochs == 3
+    assert outcome.metrics == {"val_loss": 0.3, "val_accuracy": 0.7}
+    assert outcome.epochs == 3
 
 
 @pytest.mark.parametrize("cached", [True, False])
@@ -81,16 +90,14 @@ def test_recall_at_a_false_alarm_rate_agrees_with_sklearn(tmp_path, data, cached
     class Fake:
         views, cache = (1, Cache()) if cached else (None, None)
 
-        def build(self, hp):
-            inputs = keras.Input((2,))
-            return Model(inputs, keras.layers.Dense(2)(inputs))
-
-        def fit(self, hp, model, given, epochs):
+        def fit(self, hp, model, given, epochs, callbacks):
             history = keras.callbacks.History()
             history.history = {"val_loss": [0.3], "val_accuracy": [0.7]}
             return history
 
-    metrics, _ = run_trial(TASK, Fake(), data, RECALL, tmp_path)
+    inputs = keras.Input((2,))
+    model = Model(inputs, keras.layers.Dense(2)(inputs))
+    metrics = run_trial(TASK, Fake(), model, data, RECALL, tmp_path).metrics
     false_alarms, recall, _ = roc_curve(data.validation.labels, scores)
     assert metrics[RECALL] == pytest.approx(recall[false_alarms <= 0.01].max())
     assert 0 < metrics[RECALL] < 1
@@ -100,7 +107,6 @@ def test_checkpoints_hold_weights_only(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     model.compile("adam", "mse")
     model.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0)
-    (tmp_path / ".checkpoint.weights.77.partial.weights.h5").write_bytes(b"half")
     path = tmp_path / "checkpoint.weights.h5"
     save_weights(model, path)
     with h5py.File(path) as file:
@@ -118,9 +124,7 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path):
     from tensorboard.plugins.hparams import metadata
 
     history = {"val_loss": [0.5, 0.25], "learning_rate": [1e-3, 1e-4]}
-    for _ in range(2):  # a trial that was killed and is run again
-        write_curves(tmp_path / "3", TASK, history, 0.25)
-    assert len(list((tmp_path / "3").iterdir())) == 1
+    write_curves(tmp_path / "3", TASK, history, 0.25)
     events = EventAccumulator(str(tmp_path / "3")).Reload()
     values = [events.Tensors("epoch_val_loss")[step].tensor_proto.float_val[0] for step in (0, 1)]
     assert values == [0.5, 0.25]
@@ -129,3 +133,73 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path):
     start = metadata.parse_session_start_info_plugin_data(content)
     assert {name: value.number_value for name, value in start.hparams.items()} == TASK.values
     assert start.group_name == "3"
+
+
+def recipe_for(folder, **options):
+    settings = {
+        "image_size": SIZE,
+        "alpha": 0.35,
+        "weights": None,
+        "epochs": 2,
+        "views": 1,
+        "cache": FeatureCache(folder / "cache", verbose=0),
+        "view_seed": 5,
+    }
+    return Recipe(settings, "val_loss", **options)
+
+
+@pytest.mark.slow
+def test_trials_of_the_head_in_one_job_are_those_of_single_jobs(tmp_path, data):
+    tasks = [
+        Task(str(n), {"dropout": 0.1 * n, "learning_rate": 1e-2, "unfreeze_depth": 0}, seed=n)
+        for n in range(2)
+    ]
+    recipe = recipe_for(tmp_path)
+    together = run_job(recipe, data, tasks)
+    for task, outcome in zip(tasks, together, strict=True):
+        (alone,) = run_job(recipe, data, [task])
+        assert alone.losses == outcome.losses
+        assert alone.metrics == outcome.metrics
+        name = f"trial_{task.trial}/checkpoint.weights.h5"
+        arrays = [arrays_of(each.files[name], tmp_path / "x.h5") for each in (alone, outcome)]
+        assert arrays[0]
+        np.testing.assert_equal(arrays[0], arrays[1])
+    assert len({outcome.losses for outcome in together}) == 2
+
+
+def arrays_of(content, path):
+    path.write_bytes(content)
+    with h5py.File(path) as file:
+        found = {}
+        file.visititems(lambda n, x: found.update({n: x[()]}) if hasattr(x, "size") else None)
+    return {name: value for name, value in found.items() if "head" in name or "dense" in name}
+
+
+@pytest.mark.parametrize(("bar", "kept"), [(9.0, True), (0.0, False)])
+def test_weights_that_would_not_be_kept_are_not_sent(tmp_path, data, bar, kept):
+    task = Task("0", {"dropout": 0.1, "learning_rate": 1e-2, "unfreeze_depth": 0}, seed=0)
+    (outcome,) = run_job(recipe_for(tmp_path), data, [task], bar=bar)
+    assert ("trial_0/checkpoint.weights.h5" in outcome.files) is kept
+
+
+def test_a_failing_trial_of_a_job_leaves_the_others_alone(tmp_path, data):
+    values = {"dropout": 0.1, "learning_rate": 1e-2, "unfreeze_depth": 0}
+    tasks = [Task("0", {**values, "dropout": 2.0}, seed=0), Task("1", values, seed=1)]
+    wrong, right = run_job(recipe_for(tmp_path), data, tasks)
+    assert wrong.failed
+    assert "dropout" in wrong.error
+    assert "Traceback" in wrong.traceback
+    assert right.status == "completed"
+
+
+def test_a_trial_that_is_clearly_worse_is_stopped(tmp_path, data):
+    others = [(0.01, 0.005)] * 4
+    task = Task("0", {"dropout": 0.1, "learning_rate": 1e-4, "unfreeze_depth": 1}, seed=0)
+    (outcome,) = run_job(recipe_for(tmp_path, pruning=True), data, [task], others)
+    assert outcome.status == "pruned"
+    assert outcome.epochs == 1  # of 2
+    assert outcome.metrics["val_loss"] == outcome.losses[0]
+    assert [name.split("/")[0] for name in outcome.files] == ["tensorboard"]
+    (whole,) = run_job(recipe_for(tmp_path), data, [task], others)
+    assert whole.status == "completed"
+    assert whole.losses[0] == outcome.losses[0]

@@ -136,3 +136,14 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout == "line\n"
     assert done.stderr == ""
+
+
+def test_a_figure_without_interval_is_printed_alone() -> None:
+    from crackdet.cli.stages import metrics_line
+
+    # With few groups of images nothing can be resampled; without alarms there is no precision.
+    row = {"accuracy": 0.5, "recall": 0.0, "precision": None, "auroc": 0.75}
+    intervals = {**dict.fromkeys(row), "accuracy": [0.25, 0.75]}
+    assert metrics_line({**row, "intervals": intervals}) == (
+        "accuracy 0.5000 [0.2500, 0.7500], recall 0.0000, precision undefined, auroc 0.7500"
+    )

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
-from crackdet.report import curves, decisions, images, write_report
+from crackdet.report import curves, decisions, images, write_report, write_search_pictures
 from crackdet.report.architecture import architecture, merge_alike, shape
 from crackdet.report.files import read_rows, read_run
 from crackdet.report.page import page as make_page
@@ -167,7 +168,7 @@ def test_a_test_split_of_one_class_is_reported_without_curves(run_dir):
 
 
 def test_each_hyperparameter_is_drawn_with_best_and_failed(run):
-    pictures = {picture.name: picture for picture in search_pictures(run)}
+    pictures = {picture.name: picture for picture in search_pictures(run.trials)}
     finished = [row for row in run.trials.rows if row["val_loss"]]
     best = min(finished, key=lambda row: float(row["val_loss"]))
     for name in ("dropout", "learning_rate", "unfreeze_depth"):
@@ -180,7 +181,9 @@ def test_each_hyperparameter_is_drawn_with_best_and_failed(run):
 
 
 def test_parallel_coordinates_have_a_line_for_each_trial(run):
-    axes = next(p for p in search_pictures(run) if p.name == "search_parallel").figure.axes[0]
+    axes = next(p for p in search_pictures(run.trials) if p.name == "search_parallel").figure.axes[
+        0
+    ]
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
     assert len(lines) == 12
     heights = np.array([line.get_ydata() for line in lines])
@@ -208,20 +211,67 @@ def test_an_objective_to_maximise_is_best_at_its_top(run_dir):
     run = rewrite_trials(run_dir, rename)
     assert run.trials.objective == "val_accuracy"
     top = max(float(row["val_accuracy"] or 0) for row in run.trials.rows)
-    axes = search_pictures(run)[0].figure.axes[0]
+    axes = search_pictures(run.trials)[0].figure.axes[0]
     assert named(axes, "best")[0][1] == top
 
 
 def test_a_search_whose_trials_all_failed_has_a_table_and_no_picture(run_dir):
     run = rewrite_trials(run_dir, lambda rows: [row for row in rows if row["error"]])
-    assert search_pictures(run) == []
+    assert search_pictures(run.trials) == []
     assert "2 trials, 2 failed" in make_page(run, {})
 
 
 def test_one_trial_is_a_search_too(run_dir):
     run = rewrite_trials(run_dir, lambda rows: rows[:1])
-    assert len(search_pictures(run)) == 4
+    assert len(search_pictures(run.trials)) == 4
     assert "1 trial; the objective" in make_page(run, {})
+
+
+def test_a_search_that_halves_and_prunes_says_so(run_dir):
+    def halve(rows):
+        worst = max(rows, key=lambda row: float(row["val_loss"] or 0))
+        rows = [{**row, "images": "100"} for row in rows if row["val_loss"]]
+        for row in rows:
+            if row["trial"] == worst["trial"]:
+                row.update(images="400")  # the worst loss, but the only one on more images
+            elif row["trial"] == "0000":
+                row.update(status="pruned")
+        return rows
+
+    run = rewrite_trials(run_dir, halve)
+    assert run.trials.finished()[0]["images"] == "400"
+    axes = search_pictures(run.trials)[0].figure.axes[0]
+    assert len(named(axes, "100 images")) == 10
+    assert len(named(axes, "400 images")) == len(named(axes, "pruned")) == 1
+    assert named(axes, "best")[0][1] == float(run.trials.finished()[0]["val_loss"])
+    parallel = search_pictures(run.trials)[-1].figure.axes[0]
+    labels = [label.get_text() for label in parallel.get_xticklabels()]
+    assert labels == ["dropout", "learning\nrate", "unfreeze\ndepth", "images", "validation\nloss"]
+    text = make_page(run, {})
+    assert "12 trials, 1 pruned" in text
+    assert "11 trials on 100, 1 trial on 400 images" in text
+
+
+def test_the_page_says_how_many_views_were_cached(run_dir):
+    config = read_json(run_dir / "config.json")
+    config["options"] |= {"views": 3, "search_views": 1}
+    write_json(run_dir / "config.json", config)
+    text = write_report(run_dir).read_text("utf-8")
+    assert "3 views of each image: the image itself and 2 augmented ones." in text
+    assert "1 view of each image: the image itself, not augmented." in text
+
+
+def test_a_search_alone_has_its_pictures(tmp_path, run_dir):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "trials.csv").write_bytes(
+        (run_dir / "search" / "trials.csv").read_bytes()
+    )
+    names = ("dropout", "learning_rate", "unfreeze_depth", "parallel")
+    expected = [tmp_path / "pictures" / f"search_{name}.png" for name in names]
+    assert write_search_pictures(tmp_path) == expected
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in expected)
+    with pytest.raises(CrackdetError, match=r"trials.csv is missing"):
+        write_search_pictures(tmp_path / "elsewhere")
 
 
 def test_losses_of_different_magnitude_get_a_logarithmic_axis(run_dir):
@@ -229,7 +279,7 @@ def test_losses_of_different_magnitude_get_a_logarithmic_axis(run_dir):
         rows[0]["val_loss"] = "250.0"
         return rows
 
-    pictures = search_pictures(rewrite_trials(run_dir, spread))
+    pictures = search_pictures(rewrite_trials(run_dir, spread).trials)
     assert pictures[0].figure.axes[0].get_yscale() == "log"
 
 
@@ -277,7 +327,7 @@ def test_close_values_are_told_apart(run_dir):
             row["val_loss"] = str(loss)
         return rows[:2]
 
-    pictures = search_pictures(rewrite_trials(run_dir, flatten))
+    pictures = search_pictures(rewrite_trials(run_dir, flatten).trials)
     ends = [text.get_text() for text in pictures[-1].figure.axes[0].texts[-2:]]
     assert ends == ["0.6931", "0.69312"]
     depth = next(p for p in pictures if p.name == "search_unfreeze_depth").figure.axes[0]

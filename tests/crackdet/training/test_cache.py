@@ -227,7 +227,7 @@ class Engine:
             yield batch
 
 batches = ((rows[i : i + 5], values[i : i + 5]) for i in range(0, 40, 5))
-passes.fill(table, batches, 40, lambda sample: Engine(), text="", visible=False)
+passes.fill([table], batches, 40, lambda sample: Engine(), text="", visible=False)
 """
 
 

@@ -17,12 +17,9 @@ from crackdet.training.engines import KerasEngine, make_engine, prefetch
 @pytest.fixture
 def network() -> keras.Model:
     keras.utils.set_random_seed(0)
-    layers = [
-        keras.Input((8, 8, 3)),
-        keras.layers.Conv2D(4, 3, activation="relu"),
-        keras.layers.GlobalAveragePooling2D(),
-    ]
-    return keras.Sequential(layers)
+    images = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(4, 3, activation="relu")(images)
+    return keras.Model(images, keras.layers.GlobalAveragePooling2D()(maps))
 
 
 def batches(*sizes: int) -> list[np.ndarray]:
@@ -30,16 +27,19 @@ def batches(*sizes: int) -> list[np.ndarray]:
     return [rng.normal(size=(size, 8, 8, 3)).astype(np.float32) for size in sizes]
 
 
-@pytest.mark.parametrize("name", ["keras", "openvino"])
+@pytest.mark.parametrize("name", ["keras", "openvino", "onnxruntime"])
 def test_features_come_in_order_and_equal_those_of_keras(name: str, network: keras.Model) -> None:
     if name != "keras":
-        pytest.importorskip("openvino")
+        pytest.importorskip(name)
+        if not engines._is_usable(name):
+            pytest.skip("this backend's models cannot be exported to it")
     inputs = batches(5, 1, 70, 32, 3)
     engine = make_engine(name, network, inputs[0])
     assert isinstance(engine, KerasEngine) == (name == "keras")
     outputs = list(engine.run(inputs))
     for values, batch in zip(outputs, inputs, strict=True):
-        np.testing.assert_allclose(values, network(batch), rtol=1e-4, atol=1e-5)
+        expected = keras.ops.convert_to_numpy(network(batch))
+        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
     assert list(engine.run([])) == []
 
 
@@ -67,9 +67,19 @@ class Broken:
 def test_auto_takes_the_engine_that_agrees(
     network: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("openvino")
+    monkeypatch.setattr(engines, "_is_usable", lambda name: True)
     monkeypatch.setattr(engines, "OpenVinoEngine", Same)
     assert isinstance(make_engine("auto", network, batches(4)[0]), Same)
+
+
+def test_openvino_is_left_out_with_jax(
+    network: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert not engines._is_usable("openvino")
+    with pytest.raises(CrackdetError, match="Keras exports with JAX"):
+        make_engine("openvino", network, batches(4)[0])
 
 
 @pytest.mark.parametrize(
@@ -80,18 +90,40 @@ def test_an_engine_that_disagrees_is_not_used(
 ) -> None:
     pytest.importorskip("openvino")
     monkeypatch.setattr(engines, "OpenVinoEngine", other)
+    monkeypatch.setattr(engines, "_is_usable", lambda name: name == "openvino")
     with pytest.warns(UserWarning, match=reason):
         assert isinstance(make_engine("auto", network, batches(4)[0]), KerasEngine)
+    monkeypatch.setattr(engines, "_is_usable", lambda name: True)
+    monkeypatch.setattr(engines, "OnnxEngine", Same)
+    with pytest.warns(UserWarning, match=reason):
+        assert isinstance(make_engine("auto", network, batches(4)[0]), Same)
     with pytest.raises(CrackdetError, match=f"{reason}.*Use the engine 'keras'"):
         make_engine("openvino", network, batches(4)[0])
 
 
-def test_auto_is_keras_where_openvino_is_not_installed(
+def test_each_part_of_the_output_must_agree(
+    network: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OffInSmallOnes(KerasEngine):
+        def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+            return (values * [1, 1, 1, 1.01] for values in super().run(batches))
+
+    # The last feature is so small that its error drowns among the others.
+    kernel, bias = network.layers[1].get_weights()
+    network.layers[1].set_weights([kernel * [1, 1, 1, 1e-3], bias])
+    monkeypatch.setattr(engines, "OpenVinoEngine", OffInSmallOnes)
+    sample = batches(4)[0]
+    assert isinstance(make_engine("openvino", network, sample), OffInSmallOnes)
+    with pytest.raises(CrackdetError, match="features differ"):
+        make_engine("openvino", network, sample, [3, 1])
+
+
+def test_auto_is_keras_where_no_other_engine_is_installed(
     network: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         assert isinstance(make_engine("auto", network, batches(4)[0]), KerasEngine)
 
 

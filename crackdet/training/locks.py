@@ -1,0 +1,85 @@
+"""Locks between processes that share a folder; the system drops them when a process dies."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def share(path: Path) -> int | None:
+    """Takes a shared lock on a file, which is made when missing.
+
+    Args:
+        path: The file. Its time of change becomes now.
+
+    Returns:
+        A descriptor, which holds the lock until it is closed; None when the file's folder is
+        gone, or was removed by the process that this one waited for.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    try:
+        os.utime(path)
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except FileNotFoundError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+def is_shared(path: Path) -> bool:
+    """Returns whether anybody holds a shared lock on a file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        # Where not even a shared lock can be had, somebody is alone with the file.
+        return not _try(descriptor, fcntl.LOCK_EX) and _try(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Yields whether nobody else holds a lock on a file; if so, nobody can take one meanwhile."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        yield _try(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def in_turn(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Lets one process after the other into the block.
+
+    Args:
+        path: The file that is locked; made when missing.
+        on_wait: Called once before waiting for another process.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if not _try(descriptor, fcntl.LOCK_EX):
+            on_wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,295 @@
+"""One cache, several processes, a bounded disk: filled once, never pulled from under a reader."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from crackdet.data import CrackData
+from crackdet.errors import CrackdetError
+from crackdet.models import split_at
+from crackdet.training import CacheTooSmall, FeatureCache, fit, storage
+from crackdet.training import cache as module
+from crackdet.training.storage import GB, clear, make_room, stored_tables, table_folder
+from crackdet.training.tables import FeatureTable
+
+MakeModel = Callable[..., keras.Model]
+
+ROW = 250_000  # numbers in a row: half a megabyte
+
+
+def meta(name: str, rows: int = 4) -> dict[str, Any]:
+    return {"universe": "ab" * 12, "rows": rows, "row_shape": [ROW], "prefix": name, "depth": 1}
+
+
+def make_table(directory: Path, name: str, rows: int = 4) -> FeatureTable:
+    table = FeatureTable.open(table_folder(directory, meta(name)), meta(name))
+    table.write(np.arange(rows), np.ones((rows, ROW), np.float32))
+    return table
+
+
+def names(directory: Path) -> list[str]:
+    return [table.meta["prefix"] for table in stored_tables(directory)]
+
+
+def small_cache(directory: Path, megabytes: float) -> FeatureCache:
+    return FeatureCache(directory, engine="keras", max_gb=megabytes / 1000, verbose=0)
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    for age, name in enumerate(["new", "old", "oldest"]):
+        folder = make_table(tmp_path, name).folder
+        os.utime(folder / "lock", (1e9 - age, 1e9 - age))
+    assert names(tmp_path) == ["oldest", "old", "new"]
+    make_room(tmp_path, 1_900_000, 8_100_000, "Features")
+    assert names(tmp_path) == ["oldest", "old", "new"], "it fits as it is"
+    FeatureTable.find(table_folder(tmp_path, meta("oldest")), meta("oldest"))
+    assert names(tmp_path)[-1] == "oldest", "reading is a use"
+    make_room(tmp_path, 1_900_000, 6_100_000, "Features")
+    assert names(tmp_path) == ["new", "oldest"]
+
+
+def test_only_rows_that_are_there_count(tmp_path: Path) -> None:
+    make_table(tmp_path, "sparse", rows=1)
+    (stored,) = stored_tables(tmp_path)
+    assert stored.done == 1
+    assert 500_000 <= stored.size < 600_000
+
+
+def test_what_cannot_fit_is_told_and_evicts_nothing(tmp_path: Path) -> None:
+    used = make_table(tmp_path, "used")
+    make_table(tmp_path, "idle")
+    with pytest.raises(CacheTooSmall, match=r"Features need 0.005 GB.*--cache-gb"):
+        make_room(tmp_path, 5_000_000, 6_000_000, "Features")
+    assert sorted(names(tmp_path)) == ["idle", "used"]
+    make_room(tmp_path, 3_000_000, 6_000_000, "Features")
+    assert names(tmp_path) == ["used"]
+    assert used.values()[3, 0] == 1
+
+
+def test_the_default_budget_is_a_quarter_of_what_would_be_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table(tmp_path, "one")
+    held = stored_tables(tmp_path)[0].size
+    monkeypatch.setattr(storage, "_free", lambda directory: 8 * 10**9 - held)
+    assert FeatureCache(tmp_path).max_bytes == 2 * 10**9
+    assert FeatureCache(tmp_path, max_gb=0.5).max_bytes == 0.5 * GB
+    with pytest.raises(ValueError, match="max_gb"):
+        FeatureCache(tmp_path, max_gb=0)
+
+
+HOLDER = """
+import pathlib, sys
+from crackdet.training.storage import table_folder
+from crackdet.training.tables import FeatureTable
+from tests.crackdet.training.test_sharing import meta
+
+directory = pathlib.Path(sys.argv[1])
+table = FeatureTable.find(table_folder(directory, meta("used")), meta("used"))
+print("open", flush=True)
+sys.stdin.readline()
+print(float(table.values()[3, 0]), flush=True)
+"""
+
+
+def test_a_table_that_another_process_has_open_stays(tmp_path: Path, root: Path) -> None:
+    for name in ("used", "idle"):
+        make_table(tmp_path, name)
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        assert [table.meta["prefix"] for table in clear(tmp_path)] == ["used"]
+        assert names(tmp_path) == ["used"]
+        out, _ = holder.communicate("go on\n", timeout=60)
+    assert out == "1.0\n"
+    assert clear(tmp_path) == [], "the process is gone, and so is its lock"
+    assert not list(tmp_path.glob("*/*"))
+
+
+FILLER = """
+import pathlib, sys
+import numpy as np
+from crackdet.training import passes, storage
+from crackdet.training.locks import in_turn
+from crackdet.training.tables import FeatureTable
+from tests.crackdet.training.test_sharing import ROW, meta
+
+directory, turns = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+rows = np.arange(4)
+
+class Engine:
+    def run(self, batches):
+        return (np.repeat(batch, ROW, axis=1) for batch in batches)
+
+for turn in range(turns):
+    name = "same" if turn % 2 else f"own {turn} of {sys.argv[3]}"
+    folder = storage.table_folder(directory, meta(name))
+    with in_turn(directory / storage.FILLING_LOCK, lambda: None):
+        storage.make_room(directory, 2_000_000, 6_100_000, "Features")
+        table = FeatureTable.open(folder, meta(name))
+        lacking = rows[~table.done()]
+        if len(lacking):
+            batches = iter([(lacking, lacking[:, None] + 1.0)])
+            passes.fill([table], batches, 4, lambda sample: Engine(), text="", visible=False)
+    assert table.values()[:, -1].tolist() == [1, 2, 3, 4], name
+    del table
+"""
+
+
+def test_processes_fill_and_evict_side_by_side(tmp_path: Path, root: Path) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", FILLER, str(tmp_path), "8", name], cwd=root)
+        for name in "ab"
+    ]
+    evictor_rounds = 0
+    while any(process.poll() is None for process in processes):
+        clear(tmp_path)
+        evictor_rounds += 1
+    assert [process.returncode for process in processes] == [0, 0]
+    assert evictor_rounds > 5
+    assert sum(table.size for table in stored_tables(tmp_path)) <= 6_100_000
+    for stored in stored_tables(tmp_path):
+        table = FeatureTable.find(stored.folder, stored.meta)
+        assert table is not None
+        assert table.values()[:, 0].tolist() == [1, 2, 3, 4]
+
+
+FULL = """
+import pathlib, resource, signal, sys
+import numpy as np
+from crackdet.errors import CrackdetError
+from crackdet.training.storage import table_folder
+from crackdet.training.tables import FeatureTable
+from tests.crackdet.training.test_sharing import ROW, meta
+
+directory = pathlib.Path(sys.argv[1])
+table = FeatureTable.open(table_folder(directory, meta("full")), meta("full"))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_200_000, 1_200_000))
+try:
+    table.write(np.arange(4), np.ones((4, ROW), np.float32))
+except CrackdetError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_nothing_wrong(tmp_path: Path, root: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], cwd=root, capture_output=True, text=True
+    )
+    assert "Free disk space or choose another folder" in result.stdout, result.stderr
+    table = FeatureTable.find(table_folder(tmp_path, meta("full")), meta("full"))
+    assert table is not None
+    assert not table.done().any()
+    table.write(np.arange(4), np.full((4, ROW), 2.0))
+    assert (table.values() == 2).all()
+
+
+def test_what_a_killed_process_left_half_made_is_swept(tmp_path: Path) -> None:
+    table = make_table(tmp_path, "one")
+    aside = table.folder.with_name(f".{table.folder.name}.x1y2z3")
+    (aside / "damaged").mkdir(parents=True)
+    stranger = table.folder.with_name(".mine")
+    stranger.mkdir()
+    clear(tmp_path)
+    assert not aside.exists()
+    assert stranger.exists()
+
+
+def test_one_pass_fills_several_boundaries(
+    make_model: MakeModel, data: CrackData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model()
+    cache = FeatureCache(tmp_path, engine="keras", verbose=0)
+    first = data.train.subset(range(30))
+    cache.fill(model, [2], first)
+    passes = []
+
+    def counted(tables: list[FeatureTable], batches: Any, total: int, *rest: Any, **named: Any):
+        passes.append(([table.meta["depth"] for table in tables], total))
+        fill(tables, batches, total, *rest, **named)
+
+    fill = module.fill
+    monkeypatch.setattr(module, "fill", counted)
+    cache.fill(model, [6, 2, 0], data.train)
+    assert passes == [([0, 2, 6], 70)]
+    images = data.train.images(range(70))
+    for depth in (0, 2, 6):
+        exact = split_at(model, depth)[0].predict(images, verbose=0)
+        np.testing.assert_allclose(
+            cache.features(model, depth, data.train),
+            exact,
+            rtol=2**-11,
+            atol=1e-5 * np.abs(exact).max(),
+        )
+    assert len(passes) == 1
+    cache.fill(model, [0, 2, 6], first)
+    assert len(passes) == 1, "nothing is lacking"
+
+
+def test_a_search_prepares_the_depths_that_fit(
+    make_model: MakeModel, data: CrackData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(augmentation=keras.layers.RandomBrightness(0.3))
+    cache = small_cache(tmp_path, 1.2)
+    with pytest.warns(UserWarning, match="unfreeze depth 18, 2 views, need"):
+        assert cache.prepare(model, [0, 2, 18], data, views=2) == [0, 2]
+    assert len(stored_tables(tmp_path)) == 4, "validation and train have their rows in one table"
+    monkeypatch.setattr(module, "fill", lambda *_, **__: pytest.fail("computed again"))
+    for depth in (0, 2):
+        cache.features(model, depth, data.validation)
+        for view in (0, 1):
+            cache.features(model, depth, data.train, view=view)
+
+
+def test_a_phase_without_room_trains_on_images(
+    make_model: MakeModel, data: CrackData, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"epochs": 2, "head_epochs": 1, "verbose": 0}
+    bright = keras.layers.RandomBrightness(0.3)
+    model = make_model(18, augmentation=bright, dropout=0.0)
+    cache = small_cache(tmp_path, 0.35)
+    with pytest.warns(UserWarning, match=r"depth 18, view 0, need .* Phase fine_tune trains"):
+        found = fit(model, data, views=1, cache=cache, **options).history
+    assert {table.meta["depth"] for table in stored_tables(tmp_path)} == {0}
+    # One view is the image as it is: the whole model must train without its augmentation.
+    plain = fit(make_model(18, dropout=0.0), data, **options).history
+    np.testing.assert_allclose(found["loss"], plain["loss"], rtol=2**-8)
+
+
+def test_predictions_need_no_room(make_model: MakeModel, data: CrackData, tmp_path: Path) -> None:
+    model = make_model(18)
+    cache = small_cache(tmp_path, 0.1)
+    with pytest.warns(UserWarning, match="The whole model predicts"):
+        found = cache.predict(model, data.test)
+    np.testing.assert_allclose(found, model.predict(data.test, verbose=0), atol=1e-6)
+
+
+def test_features_and_caches_travel_to_other_processes(
+    make_model: MakeModel, data: CrackData, tmp_path: Path
+) -> None:
+    cache = small_cache(tmp_path, 100)
+    features = cache.features(make_model(), 2, data.train.subset([4, 9, 2]))
+    text = pickle.dumps(features)
+    assert len(text) < 2000, "no features travel"
+    np.testing.assert_array_equal(pickle.loads(text), features)
+    again = pickle.loads(pickle.dumps(cache))
+    assert again.max_bytes == 10**8
+    np.testing.assert_array_equal(
+        again.features(make_model(), 2, data.train.subset([9])), features[1:2]
+    )
+    del features
+    clear(tmp_path)
+    with pytest.raises(CrackdetError, match="are gone"):
+        pickle.loads(text)

@@ -1,0 +1,230 @@
+"""Real searches whose processes are killed, stopped, or left without room, each ending well."""
+
+import dataclasses
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.tuning.conftest import patches, read_rows
+from tests.tuning.processes import members, trials, wait_for, wait_until_gone
+from tuning import SearchSpace, search
+from tuning.workers import TrialProcesses
+
+pytestmark = pytest.mark.slow
+
+# One trial a job.
+SPACE = SearchSpace(unfreeze_depth=1)
+OPTIONS = {"tuner": "random", "max_trials": 4, "epochs": 1, "alpha": 0.35, "weights": None}
+HALVING = {"search_images": 12, "halving_factor": 2, "max_trials": 3}
+PROGRAM = """
+import json, sys
+import numpy as np
+from crackdet.data import CrackData
+from tuning import SearchSpace, search
+
+parts = np.load(sys.argv[1])
+data = CrackData.from_arrays(
+    *[(parts[f"x{i}"], parts[f"y{i}"]) for i in range(3)], batch_size=12)
+search(data, directory=sys.argv[2], space=SearchSpace(unfreeze_depth=1), **json.loads(sys.argv[3]))
+"""
+
+
+def ended(folder):
+    """How many trials have ended."""
+    journal = folder / "journal.jsonl"
+    text = journal.read_text() if journal.exists() else ""
+    return text.count('"event": "end"')
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A search that nothing disturbed, with one worker."""
+    folder = tmp_path_factory.mktemp("whole") / "search"
+    return search(data, directory=folder, space=SPACE, workers=1, verbose=0, **OPTIONS)
+
+
+@pytest.fixture
+def killing(tmp_path):
+    """Kills the process of a trial whenever `when(ended trials, deaths so far)` is true."""
+    stop = threading.Event()
+    dead = []
+
+    def kill(when):
+        while not stop.wait(0.02):
+            before = ended(tmp_path / "search")
+            for process in trials(os.getpgid(0)):
+                # In mid-trial: it has worked for a while. What ends meanwhile is no trial of ours.
+                busy = process.seconds > 0.5 and process.pid not in dead
+                if busy and when(before, len(dead)) and ended(tmp_path / "search") == before:
+                    os.kill(process.pid, signal.SIGKILL)
+                    dead.append(process.pid)
+
+    def start(when):
+        threading.Thread(target=kill, args=(when,), daemon=True).start()
+        return dead
+
+    yield start
+    stop.set()
+
+
+def test_a_killed_trial_is_run_again_with_two_workers(data, tmp_path, whole, killing, capsys):
+    dead = killing(lambda ended, deaths: ended >= 1 and not deaths)
+    found = search(data, directory=tmp_path / "search", space=SPACE, workers=2, **OPTIONS)
+    assert len(dead) == 1
+    assert "is run again: the process was killed by SIGKILL." in capsys.readouterr().out
+    assert read_rows(tmp_path / "search") == read_rows(whole.directory)
+    assert found.best == whole.best
+    assert not list((tmp_path / "search").glob("**/*.partial*"))
+
+
+def test_a_trial_that_is_killed_every_time_fails_and_the_search_goes_on(
+    data, tmp_path, whole, killing
+):
+    dead = killing(lambda ended, deaths: ended == 1 and deaths < 3)
+    search(data, directory=tmp_path / "search", space=SPACE, workers=1, verbose=0, **OPTIONS)
+    assert len(dead) == 3
+    rows, expected = read_rows(tmp_path / "search"), read_rows(whole.directory)
+    assert [row["status"] for row in rows] == ["completed", "failed", "completed", "completed"]
+    assert rows[:1] + rows[2:] == expected[:1] + expected[2:]
+    assert "died 3 times, the last time: the process was killed by SIGKILL" in rows[1]["error"]
+    text = (tmp_path / "search" / "trial_1" / "error.txt").read_text()
+    assert text == rows[1]["error"] + "\n"
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    """The data as a file, for searches in a process of their own."""
+    path = tmp_path_factory.mktemp("data") / "parts.npz"
+    parts = [patches(24, 1), patches(16, 2), patches(4, 3)]
+    named = {f"{name}{i}": part[k] for i, part in enumerate(parts) for k, name in enumerate("xy")}
+    np.savez(path, **named)
+    return path
+
+
+@pytest.fixture
+def program(arrays, tmp_path):
+    """Starts a search, and stops it as soon as something is true; returns what it wrote."""
+
+    def run(number, when, **options):
+        log = tmp_path / "log.txt"
+        options = json.dumps({**OPTIONS, "workers": 2, **options})
+        with (
+            open(log, "w") as output,
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(arrays), str(tmp_path / "search"), options],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # a group of its own, as a shell's jobs have
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            ) as process,
+        ):
+            try:
+                wait_for(lambda: process.poll() is not None or when(process.pid), 120)
+                assert process.poll() is None, f"ended before it was stopped: {log.read_text()}"
+                own = [each.pid for each in members(process.pid)]
+                start = time.monotonic()
+                if number == signal.SIGINT:
+                    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+                else:
+                    os.kill(process.pid, number)
+                process.wait()
+                wait_until_gone(own)
+                assert not members(process.pid)
+                assert time.monotonic() - start < 5
+            finally:
+                process.kill()
+        return log.read_text()
+
+    return run
+
+
+def mid_trial(count, after=0, folder=None):
+    """Says whether so many trials are at work, after so many have ended."""
+    return lambda group: (
+        sum(each.seconds > 0.5 for each in trials(group)) >= count
+        and (not after or ended(folder) >= after)
+    )
+
+
+def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, whole, program):
+    folder = tmp_path / "search"
+    # Ctrl-C while the features are computed.
+    text = program(signal.SIGINT, lambda group: (folder / "cache").exists())
+    assert ended(folder) == 0
+    assert f"Stopped. The same search goes on from {folder}." in text
+    assert text.count("Traceback") == 1, text  # the program's own
+    # Ctrl-C while two trials run.
+    text = program(signal.SIGINT, mid_trial(2))
+    assert ended(folder) == 0
+    assert f"Stopped. The same search goes on from {folder}." in text
+    assert text.count("Traceback") == 1, text
+    # A kill while one trial has ended and others run.
+    program(signal.SIGKILL, mid_trial(1, after=1, folder=folder))
+    assert 1 <= ended(folder) < 4
+    assert not (folder / "best_hyperparameters.json").exists()
+    first = read_rows(folder, seconds=True)
+    found = search(data, directory=folder, space=SPACE, workers=2, verbose=0, **OPTIONS)
+    assert read_rows(folder) == read_rows(whole.directory)
+    assert found.best == whole.best
+    # Finished trials were not run again: their seconds are those of the killed search.
+    assert all(row in read_rows(folder, seconds=True) for row in first)
+
+
+def test_a_halving_search_killed_in_its_last_round_ends_as_an_undisturbed_one(
+    data, tmp_path, program
+):
+    options = {**OPTIONS, **HALVING}
+    search(data, directory=tmp_path / "whole", space=SPACE, workers=1, verbose=0, **options)
+    folder = tmp_path / "search"
+    program(signal.SIGKILL, mid_trial(1, after=3, folder=folder), **HALVING)
+    assert ended(folder) in (3, 4)
+    search(data, directory=folder, space=SPACE, workers=2, verbose=0, **options)
+    rows = read_rows(folder)
+    assert rows == read_rows(tmp_path / "whole")
+    assert [row["images"] for row in rows] == ["12"] * 3 + ["24"] * 2
+
+
+class OneFails(TrialProcesses):
+    """Asks trial 1 for a metric that there is none of."""
+
+    def submit(self, fn, recipe, part, tasks, *more):
+        if tasks[0].trial == "1":
+            recipe = dataclasses.replace(recipe, objective="nonsense")
+        return super().submit(fn, recipe, part, tasks, *more)
+
+
+def test_a_grid_is_the_same_with_two_workers_and_a_failure_leaves_its_traceback(data, tmp_path):
+    options = OPTIONS | {"tuner": "grid", "max_trials": 3}
+    space = SearchSpace(dropout=0.2, learning_rate=(1e-4, 1e-2), unfreeze_depth=1)
+    for workers in (1, 2):
+        with OneFails() as executor:
+            search(
+                data,
+                directory=tmp_path / str(workers),
+                space=space,
+                workers=workers,
+                executor=executor,
+                verbose=0,
+                **options,
+            )
+    rows = read_rows(tmp_path / "1")
+    assert rows == read_rows(tmp_path / "2")
+    assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
+    assert len({row["learning_rate"] for row in rows}) == 3
+    text = (tmp_path / "2" / "trial_1" / "error.txt").read_text()
+    assert "Traceback" in text
+    assert "KeyError: 'nonsense'" in text
+    curves = [
+        sorted(path.stat().st_size for path in (tmp_path / name).glob("tensorboard/*/*"))
+        for name in ("1", "2")
+    ]
+    assert curves[0] == curves[1]
+    assert all(size for size in itertools.chain(*curves))

@@ -1,0 +1,170 @@
+"""`TrialProcesses`, alone: values, deaths, the end of everything."""
+
+import multiprocessing
+import operator
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import BrokenExecutor, wait
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from tests.tuning.processes import members, wait_until_gone
+from tuning.workers import TrialProcesses, default_workers
+
+
+@pytest.fixture(scope="module")
+def executor():
+    with TrialProcesses() as processes_of_trials:
+        yield processes_of_trials
+
+
+class TwoWords(Exception):  # noqa: N818
+    """Cannot be unpickled: that would call it with one argument."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+
+def raise_two_words():
+    raise TwoWords("no", "luck")
+
+
+def threads_of_numpy():
+    return [pool["num_threads"] for pool in threadpool_info()]
+
+
+class Deadly:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_gives_values_and_exceptions(executor):
+    assert executor.submit(operator.add, 2, 3).result() == 5
+    assert executor.submit(int, "11", base=2).result() == 3
+    with pytest.raises(ZeroDivisionError, match="division"):
+        executor.submit(operator.truediv, 1, 0).result()
+    assert list(executor.map(abs, [-1, -2])) == [1, 2]
+
+
+def test_each_job_has_a_process_that_ends_with_it(executor):
+    pids = [executor.submit(os.getpid).result() for _ in range(3)]
+    assert len({os.getpid(), *pids}) == 4
+    wait_until_gone(pids)
+
+
+def test_jobs_run_at_once(executor):
+    futures = [executor.submit(time.sleep, 3) for _ in range(3)]
+    assert len(multiprocessing.active_children()) >= 3
+    wait(futures)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ((signal.raise_signal, signal.SIGKILL), "was killed by SIGKILL"),
+        ((os._exit, 7), "ended with exit code 7"),
+    ],
+)
+def test_a_process_that_dies_says_how_and_takes_no_other_with_it(executor, job, words):
+    other = executor.submit(time.sleep, 0.5)
+    with pytest.raises(BrokenExecutor, match=words):
+        executor.submit(*job).result()
+    assert other.result() is None
+    assert executor.submit(abs, -1).result() == 1
+
+
+def test_a_death_before_the_arguments_are_read_is_the_futures_not_the_callers(executor):
+    future = executor.submit(len, [Deadly(), bytes(2**24)])
+    with pytest.raises(BrokenExecutor):
+        future.result(timeout=20)
+
+
+def test_what_cannot_travel_back_fails_the_job_and_hangs_nothing(executor):
+    with pytest.raises(Exception, match="pickle"):
+        executor.submit(threading.Lock).result(timeout=20)
+    with pytest.raises(Exception, match=r"second|no luck"):
+        executor.submit(raise_two_words).result(timeout=20)
+
+
+def test_a_job_that_cannot_travel_there_is_refused_at_once(executor):
+    with pytest.raises(Exception, match=r"pickle|lambda"):
+        executor.submit(lambda: None)
+    assert executor.submit(abs, -1).result() == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_computes_with_so_many_threads(threads):
+    with TrialProcesses(threads) as executor:
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC"):
+            assert executor.submit(os.getenv, name).result() == str(threads)
+        flags = executor.submit(os.getenv, "XLA_FLAGS", "").result()
+        assert ("multi_thread_eigen=false" in flags) == (threads == 1)
+        assert set(executor.submit(threads_of_numpy).result()) == {threads}
+    assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+
+
+def test_leaving_waits_for_what_runs():
+    with TrialProcesses() as executor:
+        future = executor.submit(time.sleep, 0.5)
+    assert future.done()
+
+
+def test_shutdown_kills_what_runs_and_takes_nothing_more():
+    executor = TrialProcesses()
+    futures = [executor.submit(time.sleep, 600) for _ in range(2)]
+    assert not futures[0].done()
+    executor.shutdown(cancel_futures=True)
+    assert not multiprocessing.active_children()
+    for future in futures:
+        with pytest.raises(BrokenExecutor, match="killed by SIGKILL"):
+            future.result(timeout=5)
+    with pytest.raises(RuntimeError, match="shut down"):
+        executor.submit(abs, -1)
+    executor.shutdown()
+
+
+# Without `if __name__ == "__main__"`, as in a notebook or a short script.
+SCRIPT = """
+import time
+from tuning.workers import TrialProcesses
+
+print("script", flush=True)
+executor = TrialProcesses()
+print(executor.submit(pow, 2, 5).result(), flush=True)
+jobs = [executor.submit(time.sleep, 600) for _ in range(2)]
+print("running", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_script_without_a_guard_runs_once_and_no_process_outlives_its_kill(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as script:
+        for line in ("script\n", "32\n", "running\n"):
+            assert script.stdout.readline() == line
+        own = members(script.pid)
+        assert len(own) >= 4  # the script, the server, two jobs
+        script.kill()
+        wait_until_gone([each.pid for each in own], 30)
+        assert not members(script.pid)
+
+
+def test_at_least_one_trial_at_once_and_no_more_than_cores(monkeypatch):
+    cores = len(os.sched_getaffinity(0))
+    assert 1 <= default_workers() <= cores
+    page = os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr(os, "sysconf", {"SC_AVPHYS_PAGES": 1, "SC_PAGE_SIZE": page}.get)
+    assert default_workers() == 1  # however little memory is left

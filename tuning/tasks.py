@@ -1,0 +1,96 @@
+"""What goes to a trial's process and what comes back; both travel between processes."""
+
+import math
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is needed to run a trial, here or elsewhere."""
+
+    trial: str
+    values: dict[str, Any]
+    seed: int
+
+    @property
+    def depth(self) -> int:
+        """The unfreeze depth."""
+        return int(self.values["unfreeze_depth"])
+
+    @property
+    def images(self) -> int | None:
+        """Training images of a search that halves; None for all of the search's."""
+        return self.values.get("tuner/images")
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs that hyperband gives; None for the search's."""
+        return self.values.get("tuner/epochs")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a trial; `error` is empty where it succeeded.
+
+    Attributes:
+        metrics: Numbers by name, at the epoch that is kept.
+        epochs: Epochs trained.
+        seconds: What it took.
+        error: What went wrong, in one line.
+        traceback: Where it went wrong.
+        losses: `val_loss` after each epoch.
+        pruned: Whether it was stopped because others did better.
+        files: What it leaves in the search's folder, by relative path.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    epochs: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    traceback: str = ""
+    losses: tuple[float, ...] = ()
+    pruned: bool = False
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the trial ended without an objective."""
+        return bool(self.error)
+
+    @property
+    def status(self) -> str:
+        """The word for it in trials.csv."""
+        if self.failed:
+            return "failed"
+        return "pruned" if self.pruned else "completed"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trial that has ended."""
+
+    task: Task
+    outcome: Outcome
+
+
+def attempt(train: Callable[[], Outcome], objective: str) -> Outcome:
+    """Trains and returns the outcome, whatever goes wrong.
+
+    Args:
+        train: Returns the outcome, without its seconds.
+        objective: Name of the metric that must be a finite number.
+    """
+    start = time.perf_counter()
+    try:
+        outcome = train()
+        if not math.isfinite(outcome.metrics[objective]):
+            raise ValueError(f"{objective} is {outcome.metrics[objective]}")
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        seconds = time.perf_counter() - start
+        return Outcome(seconds=seconds, error=text, traceback=traceback.format_exc())
+    return Outcome(**{**vars(outcome), "seconds": time.perf_counter() - start})
