@@ -40,19 +40,19 @@ def differences_at_every_depth(
     """
     split, rng, found = data.test, np.random.default_rng(0), []
     images = split.images(range(split.num_images))
-    whole = np.asarray(model(images))
+    whole = np.asarray(model.predict(images, verbose=0))
     assert np.ptp(whole[:, 1]) > 0.02, "the model tells images apart"
     cache.fill(model, range(MAX_DEPTH + 1), split)
     for depth in range(MAX_DEPTH + 1):
         prefix, suffix = split_at(model, depth)
         features = np.asarray(cache.features(model, depth, split), np.float32)
-        exact = np.asarray(prefix(images))
+        exact = prefix.predict(images, verbose=0)
         # The rounding itself, and what another order of summing changes in float32.
         noise = 1e-5 * np.abs(exact).max()
         np.testing.assert_allclose(features, exact, rtol=HALF_UNIT, atol=noise)
         other = exact * (1 + HALF_UNIT * rng.choice([-1, 1], exact.shape))
-        allowed = 2 * np.abs(np.asarray(suffix(other)) - whole).max() + 1e-5
-        found.append(float(np.abs(np.asarray(suffix(features)) - whole).max()))
+        allowed = 2 * np.abs(suffix.predict(other, verbose=0) - whole).max() + 1e-5
+        found.append(float(np.abs(suffix.predict(features, verbose=0) - whole).max()))
         assert found[-1] <= allowed, depth
     return found
 
@@ -108,5 +108,5 @@ def test_features_beyond_float16_are_refused_and_leave_nothing_wrong(
         cache.fill(model, [0, 17], data.test)
     stem.set_weights([gamma, *others])
     features = cache.features(model, 17, data.test)
-    exact = np.asarray(split_at(model, 17)[0](data.test.images(range(18))))
+    exact = split_at(model, 17)[0].predict(data.test.images(range(18)), verbose=0)
     np.testing.assert_allclose(features, exact, rtol=HALF_UNIT, atol=1e-5 * np.abs(exact).max())
