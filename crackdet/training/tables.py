@@ -150,7 +150,9 @@ class FeatureTable:
         except OSError as error:
             if aside is not None:
                 shutil.rmtree(aside, ignore_errors=True)
-            if not self._is_whole():
+            # What is not found was there a moment ago: another process removed a folder that it
+            # found empty. `open` tries again.
+            if not isinstance(error, FileNotFoundError) and not self._is_whole():
                 raise CrackdetError(
                     f"Cannot make a cache in {self.folder}: {error.strerror}. Free disk space or "
                     "choose another folder."

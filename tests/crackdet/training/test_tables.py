@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,3 +94,19 @@ def test_many_open_and_fill_one_table_at_once(tmp_path: Path) -> None:
     assert table.done().all()
     np.testing.assert_array_equal(table.values(), values(np.arange(20)))
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_removed_while_a_table_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, make, removed = tmp_path / "universe" / "one", tables.tempfile.mkdtemp, []
+
+    def make_after_removal(**options: Any) -> str:
+        if not removed:
+            removed.append(folder.parent)
+            folder.parent.rmdir()  # as another process does that finds it empty
+        return make(**options)
+
+    monkeypatch.setattr(tables.tempfile, "mkdtemp", make_after_removal)
+    assert FeatureTable.open(folder, META).values().shape == (20, 3, 2)
+    assert removed
