@@ -32,10 +32,10 @@ from crackdet.training.tables import RECORD, FeatureTable
 from crackdet.training.views import Augmenter, make_augmenter
 from crackdet.training.wanted import PREPROCESSING_LAYER, SAME_IMAGES, Wanted, describe
 
-# Pixels of a pass that is over before a faster engine has converted the model: some 6 seconds, in
-# which two cores run 500 images of 224 pixels through Keras. It is no measured time, so that the
+# Pixels of a pass that is over before a faster engine has converted the model: some 1 second, in
+# which two cores run 100 images of 224 pixels through Keras. It is no measured time, so that the
 # same run takes the same engine.
-WORTH_CONVERTING = 500 * 224 * 224
+WORTH_CONVERTING = 100 * 224 * 224
 
 
 class FeatureCache:

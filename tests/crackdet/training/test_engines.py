@@ -72,16 +72,6 @@ def test_auto_takes_the_engine_that_agrees(
     assert isinstance(make_engine("auto", network, batches(4)[0]), Same)
 
 
-def test_openvino_is_left_out_with_jax(
-    network: keras.Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("openvino")
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert not engines._is_usable("openvino")
-    with pytest.raises(CrackdetError, match="Keras exports with JAX"):
-        make_engine("openvino", network, batches(4)[0])
-
-
 @pytest.mark.parametrize(
     ("other", "reason"), [(Wrong, "features differ"), (Broken, "no such operation")]
 )
