@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from crackdet.errors import CrackdetError
-from tuning.workers import limit_threads
+from tuning.workers import keep_freed_memory, limit_threads
 
 # Arguments that are kept in the object store: those of a job and of the one before it.
 MAX_STORED = 8
@@ -114,6 +114,7 @@ class RayTasks(Executor):
 def _call(threads: int, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Runs on a node."""
     limit_threads(threads)
+    keep_freed_memory()
     return fn(*args, **kwargs)
 
 

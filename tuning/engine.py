@@ -1,12 +1,12 @@
 """Runs trials through an executor: several at once, again where a process died."""
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Protocol
 
 from crackdet.errors import CrackdetError
+from crackdet.training.heads import WIDTH
 from tuning.ledger import Ledger
 from tuning.tasks import Finished, Outcome, Task
 
@@ -15,10 +15,6 @@ MAX_FAILURES_IN_A_ROW = 3
 # How often a trial is run again whose process died: a machine fails now and then, but a trial
 # that always takes its process down (no memory, say) must not go on for ever.
 MAX_RERUNS = 2
-
-# Trials of the head alone take a second or two, most of it to build the network: one process
-# builds it once for so many of them.
-MAX_HEADS_AT_ONCE = 16
 
 
 class Watcher(Protocol):
@@ -93,19 +89,25 @@ def run_trials(
 def next_job(waiting: deque[Task], workers: int) -> list[Task]:
     """Takes the next trial from the queue, with others of the head alone if it is one.
 
+    Trials of the head alone are trained side by side, see `crackdet.training.fit_heads`.
+
     Args:
         waiting: The queue, in its order.
-        workers: Jobs at once, among which trials of the head alone are divided.
+        workers: Jobs at once. Where there are several, those that train most come first, so that
+            none is left with a long trial when all others have ended.
     """
-    first = waiting.popleft()
+    first = max(waiting, key=lambda task: task.depth) if workers > 1 else waiting[0]
     if first.depth:
+        waiting.remove(first)
         return [first]
-    alike = [task for task in waiting if not task.depth and task.images == first.images]
-    size = min(MAX_HEADS_AT_ONCE, math.ceil((1 + len(alike)) / workers))
-    others = alike[: size - 1]
-    for task in others:
+    alike = [
+        task
+        for task in waiting
+        if (task.depth, task.images, task.epochs) == (0, first.images, first.epochs)
+    ][:WIDTH]
+    for task in alike:
         waiting.remove(task)
-    return [first, *others]
+    return alike
 
 
 def _outcomes(

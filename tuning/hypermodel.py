@@ -15,6 +15,7 @@ from crackdet.data.images import ImageSize
 from crackdet.data.splits import ImageSplit
 from crackdet.layers import augmentation
 from crackdet.models import mobilenet_v2_classifier, replace_head, unfreeze_depth
+from crackdet.models.blocks import HEAD_NAME
 from crackdet.training import FeatureCache, fit, set_seed
 from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace
@@ -108,15 +109,18 @@ class CrackHyperModel(keras_tuner.HyperModel):
         A tenth of the time, for trials of the head alone, which leave the backbone as it was.
 
         Args:
-            model: A model of `build`, whose training at depth 0 may be over.
+            model: A model of `build`, before it is trained.
             hp: KerasTuner's hyperparameters, with an unfreeze depth of 0.
         """
         values = self.space.values(hp)
-        carried = self.weights not in (None, "imagenet")  # a head, which training has changed
-        if carried or values["unfreeze_depth"] or unfreeze_depth(model):
+        if values["unfreeze_depth"] or unfreeze_depth(model):
             return self.build(hp)
         seed = self._execution_seed(values)
-        return replace_head(model, self.num_classes, dropout=values["dropout"], seed=seed)
+        head = model.get_layer(HEAD_NAME).get_weights()
+        rebuilt = replace_head(model, self.num_classes, dropout=values["dropout"], seed=seed)
+        if self.weights not in (None, "imagenet"):  # which carry a head
+            rebuilt.get_layer(HEAD_NAME).set_weights(head)
+        return rebuilt
 
     def fit(
         self,

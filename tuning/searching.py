@@ -215,6 +215,7 @@ def search(
             },
             objective,
             pruning == "median",
+            keep_checkpoints,
         )
         ledger = Ledger(
             oracle, journal, seed=seed, ahead=math.inf if tuner in INDEPENDENT else workers

@@ -1,12 +1,13 @@
 """Trials of a search in their process: build, train, measure, hand over weights and curves."""
 
+import contextlib
 import dataclasses
 import functools
 import gc
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ import numpy as np
 from crackdet.data import CrackData
 from crackdet.evaluation import metrics_row
 from crackdet.files import atomic_write
+from crackdet.training import fit_heads
 from tuning.hypermodel import CrackHyperModel
-from tuning.pruning import MedianPruner, PrunedError
+from tuning.pruning import MedianPruner, PrunedError, clearly_worse
 from tuning.tasks import Outcome, Task, attempt
 
 # Objectives and their directions. The last is the share of cracked images found at a false-alarm
@@ -36,11 +38,32 @@ class Recipe:
         hypermodel: Arguments of their `CrackHyperModel`, but for the seed.
         objective: One of `OBJECTIVES`.
         pruning: Whether a trial that does clearly worse than others is stopped.
+        keep_checkpoints: Of how many best trials the weights are kept.
     """
 
     hypermodel: dict[str, Any]
     objective: str
     pruning: bool = False
+    keep_checkpoints: int = 3
+
+    @property
+    def cached(self) -> bool:
+        """Whether trials train on kept features."""
+        return None not in (self.hypermodel["views"], self.hypermodel["cache"])
+
+    def better(self, value: float, bar: float | None) -> bool:
+        """Whether an objective is better than a bar, or there is none."""
+        best = min if OBJECTIVES[self.objective] == "min" else max
+        return bar is None or (value != bar and best(value, bar) == value)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that has been trained, by epoch; `pruned` if it was stopped before its end."""
+
+    model: keras.Model
+    history: Mapping[str, Sequence[Any]]
+    pruned: bool = False
 
 
 def run_job(
@@ -50,92 +73,190 @@ def run_job(
     others: Sequence[Sequence[float]] = (),
     bar: float | None = None,
 ) -> list[Outcome]:
-    """Runs trials one after the other; what a search sends to a process.
+    """Runs a trial, or several of the head alone; what a search sends to a process.
 
     Args:
         recipe: What all trials share.
         data: Trained on `train`, measured on `validation`.
-        tasks: The trials. Those of the head alone share one network, which is built once.
+        tasks: The trials. Those of the head alone are trained side by side where features of
+            the images are kept.
         others: Validation losses by epoch of trials that have ended, for pruning.
         bar: Weights of trials whose objective is no better are not kept; None keeps all.
 
     Returns:
         Their outcomes, with the files to keep in them.
     """
-    outcomes = []
-    base: keras.Model | None = None
-
-    def train(task: Task) -> Outcome:
-        nonlocal base
-        hypermodel = CrackHyperModel(**recipe.hypermodel, seed=task.seed)
-        hp = keras_tuner.HyperParameters()
-        hp.values = dict(task.values)
-        model = hypermodel.build(hp) if base is None else hypermodel.rebuild(base, hp)
-        base = model if len(tasks) > 1 else None
-        pruner = MedianPruner(others) if recipe.pruning else None
-        with tempfile.TemporaryDirectory() as folder:
-            found = run_trial(
-                task, hypermodel, model, data, recipe.objective, Path(folder), pruner, bar
-            )
-            return dataclasses.replace(found, files=_read_all(Path(folder)))
-
+    pruner = MedianPruner(others) if recipe.pruning else None
     try:
-        for task in tasks:
-            outcomes.append(attempt(functools.partial(train, task), recipe.objective))
+        if recipe.cached and not any(task.depth for task in tasks):
+            return _run_heads(recipe, data, tasks, pruner, bar)
+        return [_run_alone(recipe, data, task, pruner, bar) for task in tasks]
     finally:
         # Keras keeps every model's graph otherwise, which matters where the process goes on.
         keras.utils.clear_session()
         gc.collect()
-    return outcomes
 
 
-def run_trial(
-    task: Task,
-    hypermodel: CrackHyperModel,
-    model: keras.Model,
-    data: CrackData,
-    objective: str,
-    folder: Path,
-    pruner: MedianPruner | None = None,
-    bar: float | None = None,
+def _run_alone(
+    recipe: Recipe, data: CrackData, task: Task, pruner: MedianPruner | None, bar: float | None
 ) -> Outcome:
-    """Trains and measures one model.
+    def run() -> Outcome:
+        hypermodel, hp = _drawn(recipe, task)
+        trained = train(hypermodel.build(hp), hypermodel, hp, data, task.epochs, pruner)
+        outcome = measure(trained, hypermodel, data, recipe.objective)
+        keep = not outcome.pruned and recipe.better(outcome.metrics[recipe.objective], bar)
+        return with_files(outcome, task, trained, recipe.objective, keep)
 
-    Args:
-        task: Its hyperparameters and seed.
-        hypermodel: Fits the model, with the task's seed.
-        model: The untrained model.
-        data: Trained on `train`, measured on `validation`.
-        objective: One of `OBJECTIVES`.
-        folder: The trial's weights and TensorBoard curves are left there.
-        pruner: Stops the trial, when it should be stopped.
-        bar: As in `run_job`.
+    return attempt(run, recipe.objective)
 
-    Returns:
-        The metrics of the epoch whose weights `fit` keeps, which has the lowest `val_loss`. A
-        value that the best of several noisy epochs was picked by would flatter trials of many
-        epochs. A trial that was stopped keeps no weights.
-    """
+
+def _run_heads(
+    recipe: Recipe,
+    data: CrackData,
+    tasks: Sequence[Task],
+    pruner: MedianPruner | None,
+    bar: float | None,
+) -> list[Outcome]:
+    """Trains heads side by side; one that fails runs again alone, which tells how it fails."""
+    start = time.perf_counter()
+    try:
+        trained = _train_heads(recipe, data, tasks, pruner)
+    except Exception:  # such as features that do not fit in the cache
+        trained = {}
+    outcomes = {}
+    for task in tasks:
+        if each := trained.get(task.trial):
+            run = functools.partial(measure, each, _drawn(recipe, task)[0], data, recipe.objective)
+            outcomes[task.trial] = attempt(run, recipe.objective)
+    seconds = (time.perf_counter() - start) / len(tasks)
+    kept = _best(recipe, outcomes, bar)
+    for task in tasks:
+        name = task.trial
+        if name not in trained:
+            outcomes[name] = _run_alone(recipe, data, task, pruner, bar)
+        elif not outcomes[name].failed:
+            whole = dataclasses.replace(outcomes[name], seconds=seconds)
+            outcomes[name] = with_files(
+                whole, task, trained[name], recipe.objective, keep=name in kept
+            )
+    return [outcomes[task.trial] for task in tasks]
+
+
+def _train_heads(
+    recipe: Recipe, data: CrackData, tasks: Sequence[Task], pruner: MedianPruner | None
+) -> dict[str, Trained]:
+    """Returns the trials that could be built and whose losses were numbers."""
+    models: dict[str, keras.Model] = {}
+    for task in tasks:
+        hypermodel, hp = _drawn(recipe, task)
+        with contextlib.suppress(ValueError):  # it cannot be built
+            first = next(iter(models.values()), None)
+            built = hypermodel.build(hp) if first is None else hypermodel.rebuild(first, hp)
+            models[task.trial] = built
+    chosen = [task for task in tasks if task.trial in models]
+    histories = fit_heads(
+        list(models.values()),
+        data,
+        learning_rates=[task.values["learning_rate"] for task in chosen],
+        seeds=[task.seed for task in chosen],
+        cache=recipe.hypermodel["cache"],
+        views=recipe.hypermodel["views"],
+        view_seed=hypermodel.view_seed,
+        epochs=tasks[0].epochs or hypermodel.epochs,
+    )
+    trained = {}
+    for task, found in zip(chosen, histories, strict=True):
+        if found is not None:
+            del found.history["phase"]
+            trained[task.trial] = _pruned(Trained(models[task.trial], found.history), pruner)
+    return trained
+
+
+def _pruned(trained: Trained, pruner: MedianPruner | None) -> Trained:
+    """Cuts a history where the pruner would have stopped it."""
+    losses = trained.history["val_loss"]
+    for epochs in range(1, len(losses) + 1):
+        if pruner is not None and clearly_worse(losses[:epochs], pruner.others):
+            history = {name: values[:epochs] for name, values in trained.history.items()}
+            return Trained(trained.model, history, pruned=True)
+    return trained
+
+
+def _best(recipe: Recipe, outcomes: dict[str, Outcome], bar: float | None) -> list[str]:
+    """Returns the trials whose weights may be among those that the search keeps."""
+    values = {
+        trial: outcome.metrics[recipe.objective]
+        for trial, outcome in outcomes.items()
+        if not outcome.failed and not outcome.pruned
+    }
+    direction = 1 if OBJECTIVES[recipe.objective] == "min" else -1
+    ranked = sorted(values, key=lambda trial: (direction * values[trial], trial))
+    return [
+        trial for trial in ranked[: recipe.keep_checkpoints] if recipe.better(values[trial], bar)
+    ]
+
+
+def _drawn(recipe: Recipe, task: Task) -> tuple[CrackHyperModel, keras_tuner.HyperParameters]:
     hp = keras_tuner.HyperParameters()
     hp.values = dict(task.values)
+    return CrackHyperModel(**recipe.hypermodel, seed=task.seed), hp
+
+
+def train(
+    model: keras.Model,
+    hypermodel: CrackHyperModel,
+    hp: keras_tuner.HyperParameters,
+    data: CrackData,
+    epochs: int | None = None,
+    pruner: MedianPruner | None = None,
+) -> Trained:
+    """Trains a model of a hypermodel.
+
+    Args:
+        model: The untrained model.
+        hypermodel: Fits the model, with the trial's seed.
+        hp: The hyperparameters that it was built with.
+        data: Trained on `train`, measured on `validation`.
+        epochs: Epochs; None for the hypermodel's.
+        pruner: Stops the trial, when it should be stopped.
+    """
     callbacks = [] if pruner is None else [pruner]
     try:
-        history = hypermodel.fit(hp, model, data, epochs=task.epochs, callbacks=callbacks).history
-        pruned = False
+        history = hypermodel.fit(hp, model, data, epochs=epochs, callbacks=callbacks).history
     except PrunedError:
         assert pruner is not None
-        history, pruned = pruner.history, True
+        return Trained(model, pruner.history, pruned=True)
+    return Trained(model, history)
+
+
+def measure(
+    trained: Trained, hypermodel: CrackHyperModel, data: CrackData, objective: str
+) -> Outcome:
+    """Returns the metrics of the epoch whose weights `fit` keeps, which has the lowest `val_loss`.
+
+    A value that the best of several noisy epochs was picked by would flatter trials of many
+    epochs.
+    """
+    history = trained.history
     kept = int(np.nanargmin(history["val_loss"]))
     metrics = {name: float(history[name][kept]) for name in ("val_loss", "val_accuracy")}
     if objective == RECALL:
-        metrics[RECALL] = _recall_at_far(model, hypermodel, data)
-    better = min if OBJECTIVES[objective] == "min" else max
-    value = metrics[objective]
-    if not pruned and (bar is None or (value != bar and better(value, bar) == value)):
-        save_weights(model, checkpoint(folder, task.trial))
-    write_curves(folder / "tensorboard" / task.trial, task, history, metrics[objective])
+        metrics[RECALL] = _recall_at_far(trained.model, hypermodel, data)
     losses = tuple(float(loss) for loss in history["val_loss"])
-    return Outcome(metrics, len(losses), losses=losses, pruned=pruned)
+    return Outcome(metrics, len(losses), losses=losses, pruned=trained.pruned)
+
+
+def with_files(
+    outcome: Outcome, task: Task, trained: Trained, objective: str, keep: bool
+) -> Outcome:
+    """Puts a trial's TensorBoard curves into its outcome, and its weights if they may be kept."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if keep:
+            save_weights(trained.model, checkpoint(folder, task.trial))
+        curves = folder / "tensorboard" / task.trial
+        write_curves(curves, task, trained.history, outcome.metrics[objective])
+        return dataclasses.replace(outcome, files=_read_all(folder))
 
 
 def _read_all(folder: Path) -> dict[str, bytes]:
@@ -175,7 +296,9 @@ def _recall_at_far(model: keras.Model, hypermodel: CrackHyperModel, data: CrackD
     return float("nan") if row[RECALL[4:]] is None else float(row[RECALL[4:]])
 
 
-def write_curves(folder: Path, task: Task, history: dict[str, Sequence[Any]], value: float) -> None:
+def write_curves(
+    folder: Path, task: Task, history: Mapping[str, Sequence[Any]], value: float
+) -> None:
     """Writes a trial's curves and hyperparameters for TensorBoard, on any backend.
 
     Args:

@@ -45,6 +45,16 @@ class EpochRows(keras.callbacks.Callback):
             temporary.write_text(text.getvalue(), "utf-8")
 
 
+def as_history(model: keras.Model, rows: Sequence[dict[str, Any]]) -> keras.callbacks.History:
+    """Returns rows of epochs as Keras' record of a training."""
+    history = keras.callbacks.History()
+    history.set_model(model)
+    history.epoch = [row["epoch"] - 1 for row in rows]
+    names = [name for name in rows[0] if name != "epoch"]
+    history.history = {name: [row[name] for row in rows] for name in names}
+    return history
+
+
 class EpochOrder(keras.callbacks.Callback):
     """Tells the training batches which epoch it is: it decides their order and views.
 

@@ -14,7 +14,13 @@ from crackdet.data.dataset import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.models import set_unfreeze_depth, split_at, unfreeze_depth
 from crackdet.training.cache import FeatureCache
-from crackdet.training.callbacks import EpochCurves, EpochOrder, EpochRows, OnWholeModel
+from crackdet.training.callbacks import (
+    EpochCurves,
+    EpochOrder,
+    EpochRows,
+    OnWholeModel,
+    as_history,
+)
 from crackdet.training.engines import jit_compile
 from crackdet.training.features import FeatureBatches
 from crackdet.training.seeds import reseed, set_seed
@@ -127,7 +133,9 @@ def fit(
             set_unfreeze_depth(model, phase.depth)
             trained, train, validation = sources[phase.name]
             steps = phase.epochs * len(train)
-            _compile_both(model, trained, _rate(schedule, phase.learning_rate, steps))
+            _compile_both(
+                model, trained, learning_rate_schedule(schedule, phase.learning_rate, steps)
+            )
             rows.phase = phase.name
             watchers = _watchers(schedule, patience, phase)
             if run_dir is not None and tensorboard:
@@ -155,7 +163,7 @@ def fit(
     model.set_weights(best_weights)
     if run_dir is not None:
         rows.write_csv(Path(run_dir) / "history.csv")
-    return _history(model, rows)
+    return as_history(model, rows.rows)
 
 
 def plan_phases(
@@ -289,7 +297,8 @@ def _without_augmentation(model: keras.Model) -> keras.Model:
     return keras.Model(model.get_layer(PREPROCESSING_LAYER).input, model.output)
 
 
-def _rate(schedule: str, peak: float, steps: int) -> Any:
+def learning_rate_schedule(schedule: str, peak: float, steps: int) -> Any:
+    """Returns the learning rate of a phase: a number, or one that follows the steps."""
     if schedule == "plateau":
         return peak
     warmup = min(MAX_WARMUP_STEPS, steps // 10)
@@ -336,12 +345,3 @@ def _headline(phase: Phase, trained: keras.Model, count: int) -> str:
         f"Phase {phase.name}: up to {phase.epochs} epochs on {count} images, learning rate "
         f"{phase.learning_rate:.2g}, {weights:,} weights to train (unfreeze depth {phase.depth})."
     )
-
-
-def _history(model: keras.Model, rows: EpochRows) -> keras.callbacks.History:
-    history = keras.callbacks.History()
-    history.set_model(model)
-    history.epoch = [row["epoch"] - 1 for row in rows.rows]
-    names = [name for name in rows.rows[0] if name != "epoch"]
-    history.history = {name: [row[name] for row in rows.rows] for name in names}
-    return history

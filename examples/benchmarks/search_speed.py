@@ -20,6 +20,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from unittest import mock
 
 import keras
 import keras_tuner
@@ -28,6 +29,7 @@ import numpy as np
 import crackdet
 import tuning
 from crackdet.training import FeatureCache, fit
+from tuning.jobs import Jobs
 
 SEED = 0
 
@@ -104,35 +106,37 @@ def plain_search(options, data, trials: list[dict], folder: Path) -> Search:
 
 def cached_search(options, data, depths: tuple[int, int], folder: Path, **more) -> Search:
     """Runs crackdet's search, the features included."""
-    start = time.perf_counter()
-    cache = FeatureCache(folder.with_name(f"{folder.name}-cache"), verbose=0)
-    space = tuning.SearchSpace(unfreeze_depth=depths)
-    hypermodel = tuning.CrackHyperModel(views=1, cache=cache, space=space, **network(options))
-    hypermodel.fill_cache(data, range(depths[0], depths[1] + 1))
-    pass_seconds = time.perf_counter() - start
-    result = tuning.search(
-        data,
-        directory=folder,
-        tuner="random",
-        max_trials=options.trials,
-        space=space,
-        epochs=options.epochs,
-        cache=cache,
-        workers=options.workers,
-        alpha=options.alpha,
-        weights=options.weights,
-        seed=SEED,
-        keep_checkpoints=1,
-        verbose=0,
-        **more,
-    )
-    seconds = time.perf_counter() - start
+    passes = []
+
+    def timed_pass(jobs, tasks):
+        begin = time.perf_counter()
+        prepare(jobs, tasks)
+        passes.append(time.perf_counter() - begin)
+
+    prepare = Jobs.prepare
+    with mock.patch.object(Jobs, "prepare", timed_pass):
+        start = time.perf_counter()
+        result = tuning.search(
+            data,
+            directory=folder,
+            tuner="random",
+            max_trials=options.trials,
+            space=tuning.SearchSpace(unfreeze_depth=depths),
+            epochs=options.epochs,
+            workers=options.workers,
+            alpha=options.alpha,
+            weights=options.weights,
+            seed=SEED,
+            keep_checkpoints=1,
+            verbose=0,
+            **more,
+        )
+        seconds = time.perf_counter() - start
     events = map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
     ended = {event["trial"]: event["time"] for event in events if event["event"] == "end"}
     origin = time.time() - (time.perf_counter() - start)
     rows = [{**row, "ended": ended[row["trial"]] - origin} for row in result.trials]
-    shutil.rmtree(cache.directory)
-    return Search(seconds, pass_seconds, rows)
+    return Search(seconds, sum(passes), rows)
 
 
 def compare(options, data, depths: tuple[int, int], name: str) -> tuple[float, Search]:

@@ -161,13 +161,26 @@ def test_a_trial_that_always_takes_its_process_down_fails_in_the_end(trials):
     assert failed[0].outcome.error == "its process died 3 times, the last time: killed by SIGKILL"
 
 
-def test_trials_of_the_head_alone_share_a_job():
-    depths = (2, 0, 1, 0, 0, 0, 0)
-    waiting = deque(Task(str(n), {"unfreeze_depth": d}, n) for n, d in enumerate(depths))
-    jobs = []
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        (1, [["0"], ["1", "3", "4", "6"], ["2"], ["5"]]),
+        (2, [["2"], ["0"], ["1", "3", "4", "6"], ["5"]]),
+    ],
+)
+def test_trials_of_the_head_alone_share_a_job(workers, expected):
+    depths = (2, 0, 3, 0, 0, 0, 0)
+    epochs = {5: {"tuner/epochs": 9}}
+    tasks = [
+        Task(str(n), {"unfreeze_depth": depth, **epochs.get(n, {})}, n)
+        for n, depth in enumerate(depths)
+    ]
+    waiting, jobs = deque(tasks), []
     while waiting:
-        jobs.append([task.trial for task in next_job(waiting, workers=2)])
-    assert jobs == [["0"], ["1", "3", "4"], ["2"], ["5"], ["6"]]
+        jobs.append([task.trial for task in next_job(waiting, workers)])
+    assert jobs == expected
+    many = deque(Task(str(n), {"unfreeze_depth": 0}, n) for n in range(20))
+    assert [len(next_job(many, workers)) for _ in range(2)] == [16, 4]
 
 
 RUNGS = (Rung(10, 8), Rung(40, 2), Rung(80, 1))

@@ -13,9 +13,10 @@ from tuning.trials import (
     RECALL,
     Recipe,
     checkpoint,
+    measure,
     run_job,
-    run_trial,
     save_weights,
+    train,
     write_curves,
 )
 
@@ -34,8 +35,9 @@ def test_a_trial_leaves_its_weights_and_reports_their_metrics(tmp_path, data):
     hypermodel = make_hypermodel(tmp_path)
     hp = keras_tuner.HyperParameters()
     hp.values = dict(TASK.values)
-    trained = hypermodel.build(hp)
-    outcome = run_trial(TASK, hypermodel, trained, data, RECALL, tmp_path)
+    trained = train(hypermodel.build(hp), hypermodel, hp, data)
+    outcome = measure(trained, hypermodel, data, RECALL)
+    save_weights(trained.model, checkpoint(tmp_path, "3"))
     metrics = outcome.metrics
     assert outcome.epochs == len(outcome.losses) == 2
     assert metrics["val_loss"] == min(outcome.losses)
@@ -49,7 +51,7 @@ def test_a_trial_leaves_its_weights_and_reports_their_metrics(tmp_path, data):
     assert 0 <= metrics[RECALL] <= 1
 
 
-def test_hyperbands_number_of_epochs_counts_and_the_kept_epoch_is_reported(tmp_path, data):
+def test_hyperbands_number_of_epochs_counts_and_the_kept_epoch_is_reported(data):
     asked = []
 
     class Fake:
@@ -64,16 +66,17 @@ def test_hyperbands_number_of_epochs_counts_and_the_kept_epoch_is_reported(tmp_p
             }
             return history
 
-    task = Task("0", {"dropout": 0.1, "tuner/epochs": 3}, seed=1)
+    hp = keras_tuner.HyperParameters()
+    hp.values = {"dropout": 0.1, "tuner/epochs": 3}
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    outcome = run_trial(task, Fake(), model, data, "val_accuracy", tmp_path)
-    assert asked == [(task.values, data, 3)]
+    outcome = measure(train(model, Fake(), hp, data, 3), Fake(), data, "val_accuracy")
+    assert asked == [(hp.values, data, 3)]
     assert outcome.metrics == {"val_loss": 0.3, "val_accuracy": 0.7}
     assert outcome.epochs == 3
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_recall_at_a_false_alarm_rate_agrees_with_sklearn(tmp_path, data, cached):
+def test_recall_at_a_false_alarm_rate_agrees_with_sklearn(data, cached):
     scores = np.random.default_rng(0).random(16).astype("float32")
     scores[data.validation.labels == 1] += 0.4
     probabilities = np.stack([1 - scores / 2, scores / 2], axis=1)
@@ -97,7 +100,8 @@ def test_recall_at_a_false_alarm_rate_agrees_with_sklearn(tmp_path, data, cached
 
     inputs = keras.Input((2,))
     model = Model(inputs, keras.layers.Dense(2)(inputs))
-    metrics = run_trial(TASK, Fake(), model, data, RECALL, tmp_path).metrics
+    trained = train(model, Fake(), keras_tuner.HyperParameters(), data)
+    metrics = measure(trained, Fake(), data, RECALL).metrics
     false_alarms, recall, _ = roc_curve(data.validation.labels, scores)
     assert metrics[RECALL] == pytest.approx(recall[false_alarms <= 0.01].max())
     assert 0 < metrics[RECALL] < 1

@@ -3,6 +3,8 @@
 import multiprocessing
 import operator
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -38,6 +40,15 @@ def threads_of_numpy():
     return [pool["num_threads"] for pool in threadpool_info()]
 
 
+def faults_of_a_step_like_the_one_before():
+    faults = []
+    for _ in range(3):
+        blocks = [b"1" * 2**25, b"1" * 2**27]  # 32 and 128 megabytes
+        del blocks
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    return faults[2] - faults[1]
+
+
 class Deadly:
     """Ends the process that unpickles it."""
 
@@ -51,6 +62,14 @@ def test_gives_values_and_exceptions(executor):
     with pytest.raises(ZeroDivisionError, match="division"):
         executor.submit(operator.truediv, 1, 0).result()
     assert list(executor.map(abs, [-1, -2])) == [1, 2]
+
+
+def test_a_process_keeps_the_memory_that_it_frees(executor):
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("asks glibc")
+    pages = 160 * 2**20 // resource.getpagesize()
+    assert faults_of_a_step_like_the_one_before() > pages / 2
+    assert executor.submit(faults_of_a_step_like_the_one_before).result() < pages / 20
 
 
 def test_each_job_has_a_process_that_ends_with_it(executor):

@@ -1,0 +1,130 @@
+"""Heads trained side by side come out as each would alone, whoever stands beside them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from crackdet.data import CrackData
+from crackdet.models import replace_head
+from crackdet.models.blocks import HEAD_NAME
+from crackdet.training import FeatureCache, fit, fit_heads
+
+MakeModel = Callable[..., keras.Model]
+
+RATES = (1e-2, 3e-3, 1e-4)
+DROPOUTS = (0.0, 0.3, 0.6)
+SEEDS = (4, 5, 9)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
+    return FeatureCache(tmp_path_factory.mktemp("cache"), engine="keras", verbose=0)
+
+
+def heads(make_model: MakeModel, places: tuple[int, ...] = (0, 1, 2)) -> list[keras.Model]:
+    first = make_model(augmentation=keras.layers.RandomBrightness(0.3))
+    return [replace_head(first, dropout=DROPOUTS[p], seed=SEEDS[p]) for p in places]
+
+
+def side_by_side(
+    models: list[keras.Model],
+    data: CrackData,
+    cache: FeatureCache,
+    places: tuple[int, ...] = (0, 1, 2),
+    **options: Any,
+) -> list[Any]:
+    return fit_heads(
+        models,
+        data,
+        learning_rates=[RATES[place] for place in places],
+        seeds=[SEEDS[place] for place in places],
+        cache=cache,
+        **options,
+    )
+
+
+def weights_of(model: keras.Model) -> list[np.ndarray]:
+    return model.get_layer(HEAD_NAME).get_weights()
+
+
+def test_each_head_comes_out_as_alone(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    places = (0, 2)
+    models = heads(make_model, places)
+    found = side_by_side(models, data, cache, places, epochs=2, views=2)
+    for place, model, history in zip(places, models, found, strict=True):
+        (alone,) = heads(make_model, (place,))
+        expected = fit(
+            alone, data, epochs=2, learning_rate=RATES[place], seed=SEEDS[place], view_seed=0,
+            views=2, cache=cache, verbose=0,
+        )  # fmt: skip
+        assert history.history.keys() == expected.history.keys()
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+            np.testing.assert_allclose(
+                history.history[name], expected.history[name], rtol=1e-4, err_msg=name
+            )
+        for ours, theirs in zip(weights_of(model), weights_of(alone), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+    assert found[0].history["loss"] != found[1].history["loss"]
+
+
+def test_who_stands_beside_a_head_changes_no_bit(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    together = heads(make_model)
+    histories = side_by_side(together, data, cache, epochs=2)
+    for places in ((1,), (2, 0)):
+        others = heads(make_model, places)
+        found = side_by_side(others, data, cache, places, epochs=2)
+        for place, model, history in zip(places, others, found, strict=True):
+            for name in ("loss", "val_loss"):
+                assert history.history[name] == histories[place].history[name]
+            np.testing.assert_equal(weights_of(model), weights_of(together[place]))
+
+
+def test_a_head_stops_when_it_would_alone(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    hot = {"learning_rates": [3.0, 1e-4], "seeds": [0, 1]}
+    first = make_model(dropout=0.5)
+    models = [first, replace_head(first, dropout=0.5, seed=1)]
+    found = fit_heads(models, data, cache=cache, epochs=4, patience=1, **hot)
+    expected = fit(
+        make_model(dropout=0.5), data, epochs=4, patience=1, learning_rate=3.0, seed=0, views=1,
+        cache=cache, verbose=0,
+    )  # fmt: skip
+    lengths = [len(history.history["loss"]) for history in found]
+    assert lengths == [len(expected.history["loss"]), 4], "the other goes on"
+    assert lengths[0] < 4
+    models[0].compile(loss="sparse_categorical_crossentropy")
+    loss = models[0].evaluate(data.validation.in_order(), verbose=0)
+    assert loss == pytest.approx(min(found[0].history["val_loss"]), rel=1e-2)
+
+
+def test_a_head_that_diverges_is_told_and_leaves_the_others_alone(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    models = heads(make_model)
+    untrained = weights_of(models[2])[0]
+    models[1].get_layer(HEAD_NAME).set_weights(
+        [np.full_like(weight, np.nan) for weight in weights_of(models[1])]
+    )
+    first, second, third = side_by_side(models, data, cache, epochs=2)
+    assert second is None
+    for history in (first, third):
+        assert np.isfinite(history.history["val_loss"]).all()
+    assert np.isfinite(weights_of(models[2])[0]).all()
+    assert not np.array_equal(weights_of(models[2])[0], untrained)
+
+
+def test_models_that_share_nothing_are_refused(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    with pytest.raises(ValueError, match="share their backbone"):
+        side_by_side([make_model(), make_model()], data, cache, (0, 1))
+    with pytest.raises(ValueError, match="depth 0"):
+        side_by_side([make_model(2)], data, cache, (0,))
