@@ -277,16 +277,16 @@ def test_a_search_killed_in_mid_trial_ends_as_an_undisturbed_one(tmp_path, data)
         [sys.executable, "-c", PROGRAM, str(tmp_path / "parts.npz"), str(killed)]
     ) as process:
         journal = killed / "journal.jsonl"
-        while not journal.exists() or len(journal.read_text().splitlines()) < 3:
+        while not journal.exists() or '"event": "end"' not in journal.read_text():
             assert process.poll() is None, "the search ended before it could be killed"
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
     assert not (killed / "best_hyperparameters.json").exists()
     first = (killed / "trials.csv").read_text()
-    assert [row["trial"] for row in read(killed)] == ["0"]
+    assert 1 <= len(read(killed)) < 3
 
     again = search(data, directory=killed, keep_checkpoints=2, **REAL)
     assert read(killed) == read(found.directory)
     assert again.best == found.best
-    # The finished trial was not run again: its seconds are those of the killed process.
-    assert (killed / "trials.csv").read_text().startswith(first)
+    # What had ended was not run again: its seconds are those of the killed process.
+    assert set(first.splitlines()) <= set((killed / "trials.csv").read_text().splitlines())
