@@ -5,6 +5,7 @@ import pytest
 
 import tuning.hypermodel
 from crackdet.models import unfreeze_depth
+from crackdet.models.blocks import inference_graph
 from crackdet.training import FeatureCache
 from tests.tuning.conftest import SIZE, patches
 from tuning import CrackHyperModel, SearchSpace
@@ -151,6 +152,22 @@ def test_a_rebuilt_model_is_the_one_that_would_be_built(data):
     assert rebuilt.get_layer("Conv_1") is base.get_layer("Conv_1")
     deeper = hypermodel.rebuild(base, drawn(learning_rate=1e-3, dropout=0.4, unfreeze_depth=1))
     assert deeper.get_layer("Conv_1") is not base.get_layer("Conv_1")
+
+
+def test_a_rebuilt_model_starts_from_the_head_that_its_weights_carry(tmp_path, data):
+    values = {"learning_rate": 1e-3, "dropout": 0.1, "unfreeze_depth": 0}
+    path = tmp_path / "model.weights.h5"
+    start = CrackHyperModel(SIZE, **SMALL).build(drawn(**values))
+    inference_graph(start).save_weights(path)
+    hypermodel = CrackHyperModel(SIZE, **SMALL | {"weights": path}, seed=7)
+    base = hypermodel.build(drawn(**values))
+    rebuilt = hypermodel.rebuild(base, drawn(**values | {"dropout": 0.4}))
+    assert rebuilt.get_layer("Conv_1") is base.get_layer("Conv_1")
+    for name in ("Conv_1", "predictions"):
+        for ours, theirs in zip(
+            rebuilt.get_layer(name).get_weights(), start.get_layer(name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.slow
