@@ -1,7 +1,7 @@
 """Runs trials through an executor: several at once, again where a process died."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Protocol
 
@@ -34,6 +34,7 @@ def run_trials(
     workers: int,
     watcher: Watcher,
     prepare: Callable[[Sequence[Task]], None] = lambda tasks: None,
+    heads_at_once: int = WIDTH,
 ) -> list[Finished]:
     """Runs the trials of a search until its oracle has no more.
 
@@ -44,6 +45,7 @@ def run_trials(
         workers: Jobs at once.
         watcher: Is told of starts and ends.
         prepare: Is called with newly drawn trials, before any of them is submitted.
+        heads_at_once: Trials of the head alone that share a job, at most.
 
     Returns:
         The trials in the order of their ends.
@@ -58,13 +60,15 @@ def run_trials(
         prepare(list(waiting))
     running: dict[Future[list[Outcome]], list[Task]] = {}
     deaths: Counter[str] = Counter()
-    failures: list[Finished] = []  # A resumed search begins to count anew: the cause may be mended.
+    # A resumed search begins to count anew: the cause may be mended.
+    failures: list[Finished] = []
+    too_many: list[Finished] = []
     while True:
         if drawn := ledger.draw():
             prepare(drawn)
             waiting.extend(drawn)
         while waiting and len(running) < workers:
-            job = next_job(waiting, workers)
+            job = next_job(waiting, workers, heads_at_once, deaths)
             for task in job:
                 watcher.started(task)
             running[submit(job)] = job
@@ -83,10 +87,14 @@ def run_trials(
                 ledger.end(task, trial.outcome)
                 failures = [*failures, trial] if trial.outcome.failed else []
                 if len(failures) == MAX_FAILURES_IN_A_ROW:
-                    raise CrackdetError(_stopped(failures))
+                    too_many = failures
+        if too_many:  # only now, when all that has ended is noted
+            raise CrackdetError(_stopped(too_many))
 
 
-def next_job(waiting: deque[Task], workers: int) -> list[Task]:
+def next_job(
+    waiting: deque[Task], workers: int, heads_at_once: int = WIDTH, dead: Container[str] = ()
+) -> list[Task]:
     """Takes the next trial from the queue, with others of the head alone if it is one.
 
     Trials of the head alone are trained side by side, see `crackdet.training.fit_heads`.
@@ -95,19 +103,21 @@ def next_job(waiting: deque[Task], workers: int) -> list[Task]:
         waiting: The queue, in its order.
         workers: Jobs at once. Where there are several, those that train most come first, so that
             none is left with a long trial when all others have ended.
+        heads_at_once: Trials of the head alone that share a job, at most.
+        dead: Trials whose process has died: each runs alone, to take no other with it.
     """
     first = max(waiting, key=lambda task: task.depth) if workers > 1 else waiting[0]
-    if first.depth:
-        waiting.remove(first)
-        return [first]
-    alike = [
-        task
-        for task in waiting
-        if (task.depth, task.images, task.epochs) == (0, first.images, first.epochs)
-    ][:WIDTH]
-    for task in alike:
+    job = [first]
+    if not first.depth and first.trial not in dead:
+        kind = (0, first.images, first.epochs)
+        job = [
+            task
+            for task in waiting
+            if (task.depth, task.images, task.epochs) == kind and task.trial not in dead
+        ][:heads_at_once]
+    for task in job:
         waiting.remove(task)
-    return alike
+    return job
 
 
 def _outcomes(

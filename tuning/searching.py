@@ -17,6 +17,7 @@ from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.files import write_json
 from crackdet.training import FeatureCache, run_record
+from crackdet.training.heads import WIDTH
 from tuning.display import Display
 from tuning.engine import run_trials
 from tuning.halving import Rung, plan_rungs
@@ -72,8 +73,9 @@ def search(
 ) -> SearchResult:
     """Searches the hyperparameters of the classifier with an algorithm of KerasTuner.
 
-    Each trial trains with `crackdet.training.fit` on train and is measured on validation, at the
-    epoch with the lowest `val_loss`; test is not looked at. A search that was stopped, even by a
+    Each trial trains with `crackdet.training.fit` on train (those of the head alone, up to 16 side
+    by side, with `fit_heads`) and is measured on validation, at the epoch with the lowest
+    `val_loss`; test is not looked at. A search that was stopped, even by a
     kill, goes on when called again with the same arguments, and ends as if it had not been stopped.
 
     The frozen part of the network runs once over the images, here, with all cores; trials then
@@ -227,7 +229,7 @@ def search(
         deepest = () if tuner in INDEPENDENT else (space.high("unfreeze_depth"),)
         with _open(executor) as running:
             jobs = Jobs(recipe, data, board, running, say=display.say, ahead=deepest, seed=seed)
-            _run(ledger, jobs, display, workers)
+            _run(ledger, jobs, display, workers, 1 if views is None else WIDTH)
         best = _finish(display, len(planned) + max_trials - first)
         if own_cache:
             shutil.rmtree(folder / "cache", ignore_errors=True)
@@ -276,11 +278,18 @@ def _open(executor: Executor | None) -> Iterator[Executor]:
         own.shutdown(cancel_futures=True)
 
 
-def _run(ledger: Ledger, jobs: Jobs, display: Display, workers: int) -> None:
+def _run(ledger: Ledger, jobs: Jobs, display: Display, workers: int, heads_at_once: int) -> None:
     folder = display.leaderboard.folder
     try:
         with display.live():
-            run_trials(ledger, jobs.submit, workers=workers, watcher=display, prepare=jobs.prepare)
+            run_trials(
+                ledger,
+                jobs.submit,
+                workers=workers,
+                watcher=display,
+                prepare=jobs.prepare,
+                heads_at_once=heads_at_once,
+            )
     except KeyboardInterrupt:
         display.say(f"Stopped. The same search goes on from {folder}.")
         raise

@@ -7,6 +7,7 @@ import gc
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from crackdet.data import CrackData
 from crackdet.evaluation import metrics_row
 from crackdet.files import atomic_write
-from crackdet.training import fit_heads
+from crackdet.training import CacheTooSmall, fit_heads
 from tuning.hypermodel import CrackHyperModel
 from tuning.pruning import MedianPruner, PrunedError, clearly_worse
 from tuning.tasks import Outcome, Task, attempt
@@ -52,9 +53,9 @@ class Recipe:
         return None not in (self.hypermodel["views"], self.hypermodel["cache"])
 
     def better(self, value: float, bar: float | None) -> bool:
-        """Whether an objective is better than a bar, or there is none."""
+        """Whether an objective is as good as a bar, or there is none."""
         best = min if OBJECTIVES[self.objective] == "min" else max
-        return bar is None or (value != bar and best(value, bar) == value)
+        return bar is None or best(value, bar) == value
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,15 @@ def run_job(
         tasks: The trials. Those of the head alone are trained side by side where features of
             the images are kept.
         others: Validation losses by epoch of trials that have ended, for pruning.
-        bar: Weights of trials whose objective is no better are not kept; None keeps all.
+        bar: Weights of trials whose objective is worse are not kept; None keeps all.
 
     Returns:
         Their outcomes, with the files to keep in them.
     """
-    pruner = MedianPruner(others) if recipe.pruning else None
     try:
         if recipe.cached and not any(task.depth for task in tasks):
-            return _run_heads(recipe, data, tasks, pruner, bar)
-        return [_run_alone(recipe, data, task, pruner, bar) for task in tasks]
+            return _run_heads(recipe, data, tasks, others, bar)
+        return [_run_alone(recipe, data, task, others, bar) for task in tasks]
     finally:
         # Keras keeps every model's graph otherwise, which matters where the process goes on.
         keras.utils.clear_session()
@@ -98,9 +98,14 @@ def run_job(
 
 
 def _run_alone(
-    recipe: Recipe, data: CrackData, task: Task, pruner: MedianPruner | None, bar: float | None
+    recipe: Recipe,
+    data: CrackData,
+    task: Task,
+    others: Sequence[Sequence[float]],
+    bar: float | None,
 ) -> Outcome:
     def run() -> Outcome:
+        pruner = MedianPruner(others) if recipe.pruning else None
         hypermodel, hp = _drawn(recipe, task)
         trained = train(hypermodel.build(hp), hypermodel, hp, data, task.epochs, pruner)
         outcome = measure(trained, hypermodel, data, recipe.objective)
@@ -114,15 +119,18 @@ def _run_heads(
     recipe: Recipe,
     data: CrackData,
     tasks: Sequence[Task],
-    pruner: MedianPruner | None,
+    others: Sequence[Sequence[float]],
     bar: float | None,
 ) -> list[Outcome]:
     """Trains heads side by side; one that fails runs again alone, which tells how it fails."""
     start = time.perf_counter()
+    trained: dict[str, Trained] = {}
     try:
-        trained = _train_heads(recipe, data, tasks, pruner)
-    except Exception:  # such as features that do not fit in the cache
-        trained = {}
+        trained = _train_heads(recipe, data, tasks, others)
+    except CacheTooSmall:
+        pass
+    except Exception as error:
+        warnings.warn(f"Heads are trained one by one, more slowly: {error}", stacklevel=2)
     outcomes = {}
     for task in tasks:
         if each := trained.get(task.trial):
@@ -133,17 +141,17 @@ def _run_heads(
     for task in tasks:
         name = task.trial
         if name not in trained:
-            outcomes[name] = _run_alone(recipe, data, task, pruner, bar)
+            outcomes[name] = _run_alone(recipe, data, task, others, bar)
         elif not outcomes[name].failed:
-            whole = dataclasses.replace(outcomes[name], seconds=seconds)
-            outcomes[name] = with_files(
-                whole, task, trained[name], recipe.objective, keep=name in kept
+            run = functools.partial(
+                with_files, outcomes[name], task, trained[name], recipe.objective, name in kept
             )
+            outcomes[name] = dataclasses.replace(attempt(run, recipe.objective), seconds=seconds)
     return [outcomes[task.trial] for task in tasks]
 
 
 def _train_heads(
-    recipe: Recipe, data: CrackData, tasks: Sequence[Task], pruner: MedianPruner | None
+    recipe: Recipe, data: CrackData, tasks: Sequence[Task], others: Sequence[Sequence[float]]
 ) -> dict[str, Trained]:
     """Returns the trials that could be built and whose losses were numbers."""
     models: dict[str, keras.Model] = {}
@@ -154,6 +162,7 @@ def _train_heads(
             built = hypermodel.build(hp) if first is None else hypermodel.rebuild(first, hp)
             models[task.trial] = built
     chosen = [task for task in tasks if task.trial in models]
+    worse = functools.partial(clearly_worse, others=others) if recipe.pruning else None
     histories = fit_heads(
         list(models.values()),
         data,
@@ -163,22 +172,14 @@ def _train_heads(
         views=recipe.hypermodel["views"],
         view_seed=hypermodel.view_seed,
         epochs=tasks[0].epochs or hypermodel.epochs,
+        give_up=worse,
     )
     trained = {}
     for task, found in zip(chosen, histories, strict=True):
         if found is not None:
             del found.history["phase"]
-            trained[task.trial] = _pruned(Trained(models[task.trial], found.history), pruner)
-    return trained
-
-
-def _pruned(trained: Trained, pruner: MedianPruner | None) -> Trained:
-    """Cuts a history where the pruner would have stopped it."""
-    losses = trained.history["val_loss"]
-    for epochs in range(1, len(losses) + 1):
-        if pruner is not None and clearly_worse(losses[:epochs], pruner.others):
-            history = {name: values[:epochs] for name, values in trained.history.items()}
-            return Trained(trained.model, history, pruned=True)
+            pruned = worse is not None and worse(found.history["val_loss"])
+            trained[task.trial] = Trained(models[task.trial], found.history, pruned)
     return trained
 
 

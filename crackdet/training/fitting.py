@@ -116,9 +116,7 @@ def fit(
     >>> history = crackdet.training.fit(model, data, epochs=2)
     """
     _check(schedule, patience, views, cache)
-    check_image_size(model, data.train)
-    if not data.train.num_images or not data.validation.num_images:
-        raise ValueError("Expected images to train on and to validate on; a split is empty.")
+    check_data(model, data)
     depth = unfreeze_depth(model)
     phases = plan_phases(depth, epochs, head_epochs, learning_rate, fine_tune_factor)
     weights = class_weights(class_weight, data.train.labels, len(data.class_names))
@@ -164,6 +162,13 @@ def fit(
     if run_dir is not None:
         rows.write_csv(Path(run_dir) / "history.csv")
     return as_history(model, rows.rows)
+
+
+def check_data(model: keras.Model, data: CrackData) -> None:
+    """Raises ValueError unless a model can be trained and validated on a data set."""
+    check_image_size(model, data.train)
+    if not data.train.num_images or not data.validation.num_images:
+        raise ValueError("Expected images to train on and to validate on; a split is empty.")
 
 
 def plan_phases(

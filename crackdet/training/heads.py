@@ -1,7 +1,7 @@
 """`fit_heads`: many heads of one backbone trained side by side, for little more than one."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from crackdet.training.cache import FeatureCache
 from crackdet.training.callbacks import METRICS, EpochOrder, as_history
 from crackdet.training.engines import jit_compile
 from crackdet.training.features import FeatureBatches
-from crackdet.training.fitting import learning_rate_schedule
+from crackdet.training.fitting import check_data, learning_rate_schedule, plan_phases
 from crackdet.training.seeds import reseed
 
 # Heads that are trained in the same steps: always as many, the last of them idle, since sums over
@@ -33,6 +33,7 @@ def fit_heads(
     view_seed: int = 0,
     epochs: int = 10,
     patience: int | None = 3,
+    give_up: Callable[[list[float]], bool] | None = None,
 ) -> list[keras.callbacks.History | None]:
     """Trains the heads of several classifiers on one frozen backbone, all in the same steps.
 
@@ -42,23 +43,25 @@ def fit_heads(
 
     Args:
         models: Classifiers of unfreeze depth 0 that share their backbone, see
-            `crackdet.models.replace_head`. Each ends with the weights of its epoch with the lowest
-            `val_loss`.
+            `crackdet.models.replace_head`, each made with a seed. Each ends with the weights of its
+            epoch with the lowest `val_loss`; none is compiled.
         data: Its `train` and `validation` splits are used.
         learning_rates: Highest learning rate of each.
         seeds: Seed of each, as in `fit`.
         cache: Where the pooled features are kept.
         views: Views of each image, as in `fit`.
-        view_seed: Seed of the augmented views, which all share.
+        view_seed: Seed of the augmented views, which all share; `fit` must be told the same one.
         epochs: As in `fit`.
         patience: As in `fit`: a head that has stopped keeps its weights while others go on.
+        give_up: Told the `val_loss` of a head after each of its epochs; true stops it.
 
     Returns:
         For each model what `fit` returns, the seconds of an epoch divided among all; None for a
         head whose loss was not a number at some epoch, and which is left untrained.
 
     Raises:
-        ValueError: If the models are trained deeper or have different backbones.
+        ValueError: If an argument is wrong, or the models are trained deeper or have different
+            backbones.
         CrackdetError: As `FeatureCache.features`.
 
     Example:
@@ -68,7 +71,7 @@ def fit_heads(
     >>> histories = fit_heads(
     ...     [first, second], data, learning_rates=[1e-3, 1e-4], seeds=[0, 1], cache=cache, epochs=2)
     """
-    _check_shared(models)
+    _check(models, data, learning_rates, seeds, epochs)
     if len(models) > WIDTH:
         parts = [slice(first, first + WIDTH) for first in range(0, len(models), WIDTH)]
         return [
@@ -84,6 +87,7 @@ def fit_heads(
                 view_seed=view_seed,
                 epochs=epochs,
                 patience=patience,
+                give_up=give_up,
             )
         ]
     train, validation = data.train, data.validation
@@ -103,7 +107,7 @@ def fit_heads(
     rates = np.array(learning_rates, np.float32)
     schedule = learning_rate_schedule("cosine", 1.0, epochs * len(batches))
     side_by_side = _side_by_side(models, schedule, rates)
-    watcher = _EachHead(rates, epochs if patience is None else patience)
+    watcher = _EachHead(rates, epochs if patience is None else patience, give_up)
     side_by_side.fit(
         batches,
         validation_data=_Stacked(
@@ -138,12 +142,12 @@ class _Stacked(keras.utils.PyDataset):
         return len(self._batches[0])
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        parts = [each[batch] for each in self._batches]
-        count, channels = parts[0][0].shape
+        parts = {each: each[batch] for each in self._batches}  # validation's are one for all
+        count, channels = next(iter(parts.values()))[0].shape
         features = np.zeros((count, WIDTH, channels), np.float32)
         labels = np.zeros((count, WIDTH), np.int32)
-        for place, part in enumerate(parts):
-            features[:, place], labels[:, place] = part
+        for place, each in enumerate(self._batches):
+            features[:, place], labels[:, place] = parts[each]
         return features, labels
 
 
@@ -190,7 +194,8 @@ class _AdamOfEach(keras.optimizers.Adam):
         self._factors[: len(factors), 0, 0] = factors
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        super().update_step(gradient, variable, learning_rate * self._factors)
+        rates = keras.ops.multiply(learning_rate, keras.ops.convert_to_tensor(self._factors))
+        super().update_step(gradient, variable, rates)
 
 
 class _MeanOfEach(keras.metrics.Metric):
@@ -214,8 +219,11 @@ class _MeanOfEach(keras.metrics.Metric):
 class _EachHead(keras.callbacks.Callback):
     """Keeps the rows and the best weights of each head, and stops when all would have stopped."""
 
-    def __init__(self, rates: np.ndarray, patience: int):
+    def __init__(
+        self, rates: np.ndarray, patience: int, give_up: Callable[[list[float]], bool] | None
+    ):
         super().__init__()
+        self._give_up = give_up
         self._rates = rates
         self._patience = patience
         self._rows: list[list[dict[str, Any]]] = [[] for _ in rates]
@@ -238,6 +246,9 @@ class _EachHead(keras.callbacks.Callback):
             row |= {"learning_rate": now * float(self._rates[place]), "seconds": seconds}
             self._rows[place].append(row)
             self._judge(place, epoch, row["val_loss"], [each[place] for each in weights])
+            losses = [each["val_loss"] for each in self._rows[place]]
+            if self._give_up is not None and self._give_up(losses):
+                self._running[place] = False
         if not self._running.any():
             self.model.stop_training = True
 
@@ -274,6 +285,7 @@ def _side_by_side(models: Sequence[keras.Model], schedule: Any, rates: np.ndarra
             _MeanOfEach(keras.metrics.sparse_categorical_accuracy, "each_accuracy"),
         ],
         jit_compile=jit_compile(),
+        auto_scale_loss=False,  # one head that diverges would hold up all others
     )
     return together
 
@@ -292,9 +304,23 @@ def _value(logs: dict[str, Any] | None, name: str) -> Any:
     return keras.ops.convert_to_numpy((logs or {})[f"{prefix}each_{metric}"])
 
 
-def _check_shared(models: Sequence[keras.Model]) -> None:
-    if not models or any(unfreeze_depth(model) for model in models):
-        raise ValueError("Expected one or more models of unfreeze depth 0.")
+def _check(
+    models: Sequence[keras.Model],
+    data: CrackData,
+    learning_rates: Sequence[float],
+    seeds: Sequence[int],
+    epochs: int,
+) -> None:
+    if not models or not len(models) == len(learning_rates) == len(seeds):
+        raise ValueError(
+            "Expected one or more models, with a learning rate and a seed each. Received: "
+            f"{len(models)} models, {len(learning_rates)} learning rates, {len(seeds)} seeds"
+        )
+    if any(unfreeze_depth(model) for model in models):
+        raise ValueError("Expected models of unfreeze depth 0.")
     before = [model.get_layer(POOLING_NAME).input._keras_history.operation for model in models]
     if any(layer is not before[0] for layer in before):
         raise ValueError("Expected models that share their backbone, as replace_head makes them.")
+    check_data(models[0], data)
+    for rate in learning_rates:
+        plan_phases(0, epochs, None, rate)

@@ -183,6 +183,28 @@ def test_trials_of_the_head_alone_share_a_job(workers, expected):
     assert [len(next_job(many, workers)) for _ in range(2)] == [16, 4]
 
 
+def test_a_trial_whose_process_died_takes_no_other_with_it():
+    waiting = deque(Task(str(n), {"unfreeze_depth": 0}, n) for n in range(5))
+    jobs = []
+    while waiting:
+        jobs.append([task.trial for task in next_job(waiting, 1, 16, {"0", "2"})])
+    assert jobs == [["0"], ["1", "3", "4"], ["2"]]
+
+
+def test_only_what_always_kills_its_process_fails(trials):
+    space = SearchSpace(unfreeze_depth=0)
+    found = trials("random", space=space, executor=Mortal("3", times=99))
+    assert [each.task.trial for each in found if each.outcome.failed] == ["3"]
+    assert len(found) == 8
+
+
+def test_a_job_that_stops_the_search_is_noted_whole(trials, tmp_path):
+    journal, space = tmp_path / "journal.jsonl", SearchSpace(unfreeze_depth=0)
+    with pytest.raises(CrackdetError, match="trials 1, 2 and 3 failed"):
+        trials("random", space=space, fails={"1", "2", "3"}, journal=journal)
+    assert journal.read_text().count('"event": "end"') == 8
+
+
 RUNGS = (Rung(10, 8), Rung(40, 2), Rung(80, 1))
 
 

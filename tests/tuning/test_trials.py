@@ -1,3 +1,5 @@
+import dataclasses
+
 import h5py
 import keras
 import keras_tuner
@@ -5,7 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from crackdet.training import FeatureCache
+import tuning.pruning
+import tuning.trials
+from crackdet.training import CacheTooSmall, FeatureCache
 from tests.tuning.conftest import SIZE
 from tuning import CrackHyperModel
 from tuning.tasks import Task
@@ -207,3 +211,66 @@ def test_a_trial_that_is_clearly_worse_is_stopped(tmp_path, data):
     (whole,) = run_job(recipe_for(tmp_path), data, [task], others)
     assert whole.status == "completed"
     assert whole.losses[0] == outcome.losses[0]
+
+
+def heads(*rates):
+    return [
+        Task(str(n), {"dropout": 0.1, "learning_rate": rate, "unfreeze_depth": 0}, seed=n)
+        for n, rate in enumerate(rates)
+    ]
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_each_head_is_stopped_by_its_own_losses(tmp_path, data, monkeypatch, side_by_side):
+    recipe, tasks = recipe_for(tmp_path), heads(1.0, 1e-3, 1e-6)
+    expected = run_job(recipe, data, tasks)
+    if not side_by_side:
+        monkeypatch.setattr(tuning.trials, "fit_heads", no_room)
+    first = [outcome.losses[0] for outcome in expected]
+
+    def worst(losses, others):
+        return losses[0] > 0.9999 * max(first)
+
+    for module in (tuning.trials, tuning.pruning):
+        monkeypatch.setattr(module, "clearly_worse", worst)
+    found = run_job(dataclasses.replace(recipe, pruning=True), data, tasks)
+    assert [(outcome.status, outcome.epochs) for outcome in found] == [
+        ("pruned", 1) if worst(outcome.losses, []) else ("completed", 2) for outcome in expected
+    ]
+    assert {outcome.status for outcome in found} == {"pruned", "completed"}
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.losses, theirs.losses[: ours.epochs], rtol=1e-4)
+
+
+def no_room(*_, **__):
+    raise CacheTooSmall("no room")
+
+
+def test_heads_that_cannot_be_trained_side_by_side_are_trained_alone(tmp_path, data, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(tuning.trials, "fit_heads", broken)
+    with pytest.warns(UserWarning, match="one by one, more slowly: no such device"):
+        outcomes = run_job(recipe_for(tmp_path), data, heads(1e-2, 1e-3))
+    assert [outcome.status for outcome in outcomes] == ["completed"] * 2
+
+
+def test_weights_are_kept_of_as_many_as_the_search_keeps(tmp_path, data):
+    recipe = recipe_for(tmp_path, keep_checkpoints=1)
+    outcomes = run_job(recipe, data, heads(1e-2, 1e-6))
+    kept = [any("checkpoint" in name for name in outcome.files) for outcome in outcomes]
+    losses = [outcome.metrics["val_loss"] for outcome in outcomes]
+    assert kept == [loss == min(losses) for loss in losses]
+    assert recipe.better(0.5, 0.5), "of equals the earlier is kept, which may end later"
+    assert not recipe.better(0.5, float("-inf"))
+
+
+def test_weights_that_cannot_be_written_fail_one_trial(tmp_path, data, monkeypatch):
+    def full(model, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tuning.trials, "save_weights", full)
+    outcomes = run_job(recipe_for(tmp_path, keep_checkpoints=1), data, heads(1e-2, 1e-6))
+    assert sorted(outcome.status for outcome in outcomes) == ["completed", "failed"]
+    assert any("No space left" in outcome.error for outcome in outcomes)

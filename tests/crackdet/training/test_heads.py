@@ -86,20 +86,20 @@ def test_who_stands_beside_a_head_changes_no_bit(
             np.testing.assert_equal(weights_of(model), weights_of(together[place]))
 
 
-def test_a_head_stops_when_it_would_alone(
+def test_each_head_stops_when_it_would_alone(
     make_model: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
-    hot = {"learning_rates": [3.0, 1e-4], "seeds": [0, 1]}
     first = make_model(dropout=0.5)
     models = [first, replace_head(first, dropout=0.5, seed=1)]
-    found = fit_heads(models, data, cache=cache, epochs=4, patience=1, **hot)
-    expected = fit(
-        make_model(dropout=0.5), data, epochs=4, patience=1, learning_rate=3.0, seed=0, views=1,
-        cache=cache, verbose=0,
-    )  # fmt: skip
-    lengths = [len(history.history["loss"]) for history in found]
-    assert lengths == [len(expected.history["loss"]), 4], "the other goes on"
-    assert lengths[0] < 4
+    options: dict[str, Any] = {"epochs": 5, "patience": 1, "cache": cache}
+    found = fit_heads(models, data, learning_rates=[3.0, 1e-3], seeds=[0, 1], **options)
+    again = replace_head(first, dropout=0.5, seed=1)
+    for place, alone in enumerate([make_model(dropout=0.5), again]):
+        rate = (3.0, 1e-3)[place]
+        expected = fit(alone, data, learning_rate=rate, seed=place, views=1, verbose=0, **options)
+        lengths = [len(each.history["loss"]) for each in (found[place], expected)]
+        assert lengths[0] == lengths[1]
+    assert len(found[0].history["loss"]) < 5, "it stops early"
     models[0].compile(loss="sparse_categorical_crossentropy")
     loss = models[0].evaluate(data.validation.in_order(), verbose=0)
     assert loss == pytest.approx(min(found[0].history["val_loss"]), rel=1e-2)
@@ -121,6 +121,21 @@ def test_a_head_that_diverges_is_told_and_leaves_the_others_alone(
     assert not np.array_equal(weights_of(models[2])[0], untrained)
 
 
+def test_a_head_that_is_given_up_stops_there(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    told: list[list[float]] = []
+
+    def give_up(losses: list[float]) -> bool:
+        told.append(losses)
+        return losses[0] == told[0][0]  # the first head
+
+    found = side_by_side(heads(make_model, (0, 1)), data, cache, (0, 1), epochs=3, give_up=give_up)
+    assert [len(history.history["loss"]) for history in found] == [1, 3]
+    assert [len(losses) for losses in told] == [1, 1, 2, 3]
+    assert told[-1] == found[1].history["val_loss"]
+
+
 def test_models_that_share_nothing_are_refused(
     make_model: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
@@ -128,3 +143,9 @@ def test_models_that_share_nothing_are_refused(
         side_by_side([make_model(), make_model()], data, cache, (0, 1))
     with pytest.raises(ValueError, match="depth 0"):
         side_by_side([make_model(2)], data, cache, (0,))
+    model = make_model()
+    with pytest.raises(ValueError, match="1 models, 2 learning rates, 1 seeds"):
+        fit_heads([model], data, learning_rates=[1, 2], seeds=[0], cache=cache)
+    for wrong in ({"learning_rates": [0.0]}, {"learning_rates": [1.0], "epochs": 0}):
+        with pytest.raises(ValueError, match="Expected"):
+            fit_heads([model], data, seeds=[0], cache=cache, **wrong)
