@@ -98,9 +98,8 @@ class RandomIllumination(RandomImageLayer):
         order = np.add.outer(np.arange(_WAVES), np.arange(_WAVES)).astype("float32")
         scale = np.divide(1, order, out=np.zeros_like(order), where=order > 0)
         rows, columns = _waves(height), _waves(width)
-        field = keras.ops.matmul(
-            rows, keras.ops.matmul(weights * scale, keras.ops.transpose(columns))
-        )
+        weighted = keras.ops.multiply(weights, scale)
+        field = keras.ops.matmul(rows, keras.ops.matmul(weighted, keras.ops.transpose(columns)))
         peak = keras.ops.max(keras.ops.abs(field), axis=(1, 2), keepdims=True)
         return keras.ops.expand_dims(field / keras.ops.maximum(peak, keras.config.epsilon()), -1)
 
@@ -120,4 +119,4 @@ def _waves(length: Any) -> Any:
         length, "float32"
     )
     waves = np.pi * np.arange(_WAVES, dtype="float32")
-    return keras.ops.cos(keras.ops.expand_dims(position, 1) * waves)
+    return keras.ops.cos(keras.ops.multiply(keras.ops.expand_dims(position, 1), waves))
