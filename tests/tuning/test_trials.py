@@ -220,6 +220,7 @@ def heads(*rates):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side_by_side", [True, False])
 def test_each_head_is_stopped_by_its_own_losses(tmp_path, data, monkeypatch, side_by_side):
     recipe, tasks = recipe_for(tmp_path), heads(1.0, 1e-3, 1e-6)
@@ -246,6 +247,7 @@ def no_room(*_, **__):
     raise CacheTooSmall("no room")
 
 
+@pytest.mark.slow
 def test_heads_that_cannot_be_trained_side_by_side_are_trained_alone(tmp_path, data, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no such device")
@@ -256,6 +258,7 @@ def test_heads_that_cannot_be_trained_side_by_side_are_trained_alone(tmp_path, d
     assert [outcome.status for outcome in outcomes] == ["completed"] * 2
 
 
+@pytest.mark.slow
 def test_weights_are_kept_of_as_many_as_the_search_keeps(tmp_path, data):
     recipe = recipe_for(tmp_path, keep_checkpoints=1)
     outcomes = run_job(recipe, data, heads(1e-2, 1e-6))
@@ -266,6 +269,7 @@ def test_weights_are_kept_of_as_many_as_the_search_keeps(tmp_path, data):
     assert not recipe.better(0.5, float("-inf"))
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_written_fail_one_trial(tmp_path, data, monkeypatch):
     def full(model, path):
         raise OSError(28, "No space left on device")

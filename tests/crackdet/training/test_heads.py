@@ -86,6 +86,7 @@ def test_who_stands_beside_a_head_changes_no_bit(
             np.testing.assert_equal(weights_of(model), weights_of(together[place]))
 
 
+@pytest.mark.slow
 def test_each_head_stops_when_it_would_alone(
     make_model: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
