@@ -264,6 +264,7 @@ def test_a_phase_without_room_trains_on_images(
     assert {table.meta["depth"] for table in stored_tables(tmp_path)} == {0}
 
 
+@pytest.mark.slow
 def test_an_uncached_phase_of_one_view_sees_images_as_they_are(
     make_model: MakeModel, data: CrackData, tmp_path: Path
 ) -> None:
