@@ -55,6 +55,7 @@ class TrialProcesses(Executor):
         with _without_interrupts():
             forkserver.ensure_running()  # it imports while the caller goes on
         self._running: dict[threading.Thread, Any] = {}
+        self._used = False
         self._closed = False
         self._lock = threading.Lock()
 
@@ -63,6 +64,7 @@ class TrialProcesses(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("The executor has been shut down.")
+            self._used = True
             future: Future[Any] = Future()
             future.set_running_or_notify_cancel()
             receiver, sender = self._context.Pipe(duplex=False)
@@ -94,6 +96,8 @@ class TrialProcesses(Executor):
         if wait or cancel_futures:
             for thread in running:
                 thread.join()
+        if cancel_futures and not self._used:
+            _end_server()  # which may import for seconds yet, and would outlive an interrupt
 
     def _collect(self, future: "Future[Any]", process: Any, receiver: Connection) -> None:
         """Waits for what a process sends and for its end; runs in a thread of its own."""
@@ -181,6 +185,16 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _end_server() -> None:
+    """Kills the server that processes are forked from; the next executor starts another."""
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            # Leaves it to be found dead by who looks for it next.
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 @contextlib.contextmanager

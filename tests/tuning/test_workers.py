@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import BrokenExecutor, wait
+from multiprocessing import forkserver
 
 import pytest
 from threadpoolctl import threadpool_info
@@ -187,3 +188,14 @@ def test_at_least_one_trial_at_once_and_no_more_than_cores(monkeypatch):
     page = os.sysconf("SC_PAGE_SIZE")
     monkeypatch.setattr(os, "sysconf", {"SC_AVPHYS_PAGES": 1, "SC_PAGE_SIZE": page}.get)
     assert default_workers() == 1  # however little memory is left
+
+
+def test_an_unused_executor_ends_the_server_that_still_imports():
+    executor = TrialProcesses()
+    server = forkserver._forkserver._forkserver_pid
+    start = time.monotonic()
+    executor.shutdown(cancel_futures=True)
+    assert time.monotonic() - start < 2
+    wait_until_gone([server], 2)
+    with TrialProcesses() as another:
+        assert another.submit(operator.add, 2, 3).result() == 5
