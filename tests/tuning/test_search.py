@@ -244,7 +244,16 @@ def test_kerastuner_opens_the_project(easy, tmp_path):
     assert len(tuner.oracle.trials) == 6
 
 
-REAL = {"tuner": "random", "max_trials": 3, "epochs": 1, "verbose": 0, "space": SPACE, **SMALL}
+# One trial a job, one job at a time.
+REAL = {
+    "tuner": "random",
+    "max_trials": 3,
+    "epochs": 1,
+    "verbose": 0,
+    "space": SearchSpace(unfreeze_depth=1),
+    "workers": 1,
+    **SMALL,
+}
 PROGRAM = """
 import sys
 import numpy as np
@@ -255,7 +264,7 @@ parts = np.load(sys.argv[1])
 data = CrackData.from_arrays(
     *[(parts[f"x{i}"], parts[f"y{i}"]) for i in range(3)], batch_size=12)
 search(data, directory=sys.argv[2], tuner="random", max_trials=3, epochs=1, verbose=0,
-       space=SearchSpace(unfreeze_depth=(0, 1)), alpha=0.35, weights=None)
+       space=SearchSpace(unfreeze_depth=1), workers=1, alpha=0.35, weights=None)
 """
 
 
