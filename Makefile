@@ -12,7 +12,7 @@ SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -n
 BACKEND_TESTS := $(addprefix tests/,crackdet/layers crackdet/models crackdet/training \
 	crackdet/evaluation tuning)
 
-.PHONY: demo test test-jax test-torch clean
+.PHONY: demo test test-jax test-torch test-search test-rest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/crackdet-installed
@@ -22,13 +22,22 @@ test: $(VENV)/crackdet-installed $(VENV)/tools-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(MAKE) --no-print-directory --output-sync -j2 test-jax test-torch
-	$(BIN)/pytest
+	$(MAKE) --no-print-directory --output-sync -j2 test-jax test-torch test-search test-rest
 
-# JAX spends most of the time of a test on compiling; unoptimized code takes a third less.
+# JAX spends most of the time of a test on compiling; unoptimized code takes a third less, and what
+# was compiled for one test serves others.
 test-jax test-torch: test-%: $(VENV)/tools-installed
 	KERAS_BACKEND=$* XLA_FLAGS=--xla_backend_optimization_level=0 \
+		JAX_COMPILATION_CACHE_DIR=$(CURDIR)/$(VENV)/jax-cache \
+		JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 		$(BIN)/pytest -m "not slow" $(BACKEND_TESTS)
+
+# All tests on TensorFlow, in two parts for two cores.
+test-search: $(VENV)/tools-installed
+	$(BIN)/pytest tests/tuning
+
+test-rest: $(VENV)/tools-installed
+	$(BIN)/pytest --ignore tests/tuning
 
 clean:
 	rm -rf $(VENV) build *.egg-info

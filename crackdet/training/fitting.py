@@ -327,6 +327,10 @@ def _compile_both(model: keras.Model, trained: keras.Model, rate: Any) -> None:
             metrics=["accuracy"],
             jit_compile=jit_compile(),
         )
+    # TensorFlow traces a step twice that makes variables, so they are made before.
+    optimizer.build(trained.trainable_variables)
+    trained.compute_metrics(None, np.zeros(1, np.int64), np.zeros((1, *trained.output_shape[1:])))
+    trained.reset_metrics()
 
 
 def _watchers(schedule: str, patience: int | None, phase: Phase) -> list[keras.callbacks.Callback]:

@@ -287,6 +287,7 @@ def _side_by_side(models: Sequence[keras.Model], schedule: Any, rates: np.ndarra
         jit_compile=jit_compile(),
         auto_scale_loss=False,  # one head that diverges would hold up all others
     )
+    together.optimizer.build(together.trainable_variables)  # as `fit` does
     return together
 
 

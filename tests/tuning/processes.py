@@ -46,15 +46,18 @@ def members(group: int) -> list[Process]:
     return [each for each in processes().values() if each.group == group]
 
 
-def trials(group: int) -> list[Process]:
-    """Returns the processes that run the trials of a search."""
-    own = {each.pid: each for each in members(group)}
+def trials(root: int) -> list[Process]:
+    """Returns the processes that run the trials of a search: children of its forkserver.
+
+    Args:
+        root: The process of the search. Those of other searches in the same group do not count.
+    """
+    found = processes()
+    servers = {
+        each.pid for each in found.values() if each.parent == root and "forkserver" in each.command
+    }
     return [
-        each
-        for each in own.values()
-        if "forkserver" in each.command
-        and each.parent in own
-        and "forkserver" in own[each.parent].command
+        each for each in found.values() if each.parent in servers and "forkserver" in each.command
     ]
 
 

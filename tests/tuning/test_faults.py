@@ -60,7 +60,7 @@ def killing(tmp_path):
     def kill(when):
         while not stop.wait(0.02):
             before = ended(tmp_path / "search")
-            for process in trials(os.getpgid(0)):
+            for process in trials(os.getpid()):
                 # In mid-trial: it has worked for a while. What ends meanwhile is no trial of ours.
                 busy = process.seconds > 0.5 and process.pid not in dead
                 if busy and when(before, len(dead)) and ended(tmp_path / "search") == before:
@@ -148,8 +148,8 @@ def program(arrays, tmp_path):
 
 def mid_trial(count, after=0, folder=None):
     """Says whether so many trials are at work, after so many have ended."""
-    return lambda group: (
-        sum(each.seconds > 0.5 for each in trials(group)) >= count
+    return lambda search: (
+        sum(each.seconds > 0.5 for each in trials(search)) >= count
         and (not after or ended(folder) >= after)
     )
 
@@ -157,7 +157,7 @@ def mid_trial(count, after=0, folder=None):
 def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, whole, program):
     folder = tmp_path / "search"
     # Ctrl-C while the features are computed.
-    text = program(signal.SIGINT, lambda group: (folder / "cache").exists())
+    text = program(signal.SIGINT, lambda _: (folder / "cache").exists())
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text  # the program's own

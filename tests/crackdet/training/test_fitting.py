@@ -12,7 +12,7 @@ import pytest
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.models import unfreeze_depth
-from crackdet.training import FeatureCache, fit
+from crackdet.training import FeatureCache, fit, fit_heads
 from crackdet.training.callbacks import COLUMNS
 from crackdet.training.fitting import Phase, class_weights, plan_phases
 
@@ -267,3 +267,20 @@ def test_class_weights_reach_the_loss(
         return history.history["loss"][0]
 
     assert loss({0: 3.0, 1: 3.0}) == pytest.approx(3 * loss(None), rel=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="counts TensorFlow's traces")
+def test_a_training_step_is_traced_once(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced, step = [], keras.Model.train_step
+
+    def counted(model: keras.Model, batch: Any) -> Any:
+        traced.append(model.name)
+        return step(model, batch)
+
+    monkeypatch.setattr(keras.Model, "train_step", counted)
+    fit(make_model(), data, epochs=2, views=1, cache=cache, verbose=0)
+    assert len(traced) == 1
+    fit_heads([make_model()], data, learning_rates=[1e-3], seeds=[0], cache=cache, epochs=2)
+    assert len(traced) == 2
