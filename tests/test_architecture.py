@@ -35,7 +35,13 @@ ORDER = (
     "tuning",
     "crackdet.cli",
 )
-BASE = ("crackdet.errors", "crackdet.files", "crackdet.keras_import", "crackdet.preloaded")
+BASE = (
+    "crackdet.errors",
+    "crackdet.files",
+    "crackdet.keras_import",
+    "crackdet.memory",
+    "crackdet.preloaded",
+)
 LIBRARY = ORDER[1:-1]
 BACKENDS = {"tensorflow", "jax", "torch"}
 STANDARD_LIBRARY = sys.stdlib_module_names

@@ -7,7 +7,8 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from crackdet.errors import CrackdetError
-from tuning.workers import keep_freed_memory, limit_threads
+from crackdet.memory import keep_freed_memory
+from tuning.workers import limit_threads
 
 # Arguments that are kept in the object store: those of a job and of the one before it.
 MAX_STORED = 8

@@ -1,7 +1,6 @@
 """Processes on this machine that run trials, one process a job, behind the Executor interface."""
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -18,12 +17,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from crackdet.memory import keep_freed_memory
+
 # Memory that a trial takes: TensorFlow, the network, gradients of a batch of 32 at 224 pixels.
 BYTES_PER_TRIAL = 2 * 2**30
-
-# Of glibc's malloc.h: M_TRIM_THRESHOLD, never; M_MMAP_MAX, no mapping of its own for any block;
-# M_ARENA_MAX, one for all threads.
-GLIBC_OPTIONS = {-1: 2**31 - 1, -4: 0, -8: 1}
 
 PRELOADED = ["crackdet.preloaded", "tuning.trials"]
 
@@ -146,19 +143,6 @@ def limit_threads(count: int) -> None:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     threadpool_limits(count)  # PyTorch's and NumPy's
-
-
-def keep_freed_memory() -> None:
-    """Makes the C library keep what is freed for what is asked for next.
-
-    A step of training frees some hundred megabytes and asks for as many in the next one. By
-    default they go back to the system in between, which must clear each page anew: on a virtual
-    machine that took 40 % of the processors' time. Where the library is not glibc, nothing changes.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        library = ctypes.CDLL(None)
-        for option, value in GLIBC_OPTIONS.items():
-            library.mallopt(option, value)
 
 
 def _call(

@@ -16,6 +16,7 @@ from crackdet.cli import folder as run_folder
 from crackdet.cli.progress import shown_progress
 from crackdet.files import atomic_write, read_json
 from crackdet.keras_import import import_keras
+from crackdet.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import keras
@@ -115,6 +116,7 @@ def fit_stage(
     """Trains the final classifier on train; validation says when to stop."""
     from crackdet.training import fit
 
+    keep_freed_memory()  # the process is ours
     chosen = {
         name: hyperparameters[name] for name in ("dropout", "learning_rate", "unfreeze_depth")
     }

@@ -23,6 +23,7 @@ from crackdet.training.callbacks import (
 )
 from crackdet.training.engines import jit_compile
 from crackdet.training.features import FeatureBatches
+from crackdet.training.products import pointwise_as_products
 from crackdet.training.seeds import reseed, set_seed
 from crackdet.training.storage import CacheTooSmall
 from crackdet.training.wanted import PREPROCESSING_LAYER, check_image_size
@@ -140,16 +141,17 @@ def fit(
                 watchers.append(EpochCurves(Path(run_dir) / "tensorboard" / phase.name))
             if verbose:
                 print(_headline(phase, trained, data.train.num_images), flush=True)
-            trained.fit(
-                train,
-                validation_data=validation,
-                initial_epoch=len(rows.rows),
-                epochs=len(rows.rows) + phase.epochs,
-                class_weight=weights,
-                shuffle=False,  # `train` shuffles itself, by seed and epoch
-                callbacks=[EpochOrder(train), *watchers, rows, OnWholeModel(callbacks, model)],
-                verbose=verbose,
-            )
+            with pointwise_as_products(model):
+                trained.fit(
+                    train,
+                    validation_data=validation,
+                    initial_epoch=len(rows.rows),
+                    epochs=len(rows.rows) + phase.epochs,
+                    class_weight=weights,
+                    shuffle=False,  # `train` shuffles itself, by seed and epoch
+                    callbacks=[EpochOrder(train), *watchers, rows, OnWholeModel(callbacks, model)],
+                    verbose=verbose,
+                )
             losses = [row["val_loss"] for row in rows.rows if row["phase"] == phase.name]
             lowest = min(filter(math.isfinite, losses), default=math.inf)
             if lowest < best_loss:
