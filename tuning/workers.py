@@ -61,20 +61,25 @@ class TrialProcesses(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("The executor has been shut down.")
-            self._used = True
             future: Future[Any] = Future()
             future.set_running_or_notify_cancel()
             receiver, sender = self._context.Pipe(duplex=False)
             process = self._context.Process(
                 target=_call, args=(sender, self._threads, fn, args, kwargs), daemon=True
             )
+            # The first start waits for the server's imports, which Ctrl-C must end: then nothing has
+            # been forked yet. Later ones take milliseconds, and cut in half leave a lost process.
+            waiting = _without_interrupts() if self._used else contextlib.nullcontext()
             try:
-                with sender, _without_main(), _without_interrupts():
+                with _without_interrupts():
+                    forkserver.ensure_running()
+                with sender, _without_main(), waiting:
                     process.start()
             except (OSError, EOFError) as error:  # it died before it had read its arguments
                 receiver.close()
                 future.set_exception(BrokenProcessPool(f"the process did not start: {error}"))
                 return future
+            self._used = True
             thread = threading.Thread(
                 target=self._collect, args=(future, process, receiver), daemon=True
             )

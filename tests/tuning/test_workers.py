@@ -199,3 +199,41 @@ def test_an_unused_executor_ends_the_server_that_still_imports():
     wait_until_gone([server], 2)
     with TrialProcesses() as another:
         assert another.submit(operator.add, 2, 3).result() == 5
+
+
+# The server is busy with its imports for longer than anyone waits.
+WAITS = """
+import sys
+from tuning import workers
+
+workers.PRELOADED[:] = ["slow_import"]
+executor = workers.TrialProcesses()
+try:
+    print("submits", flush=True)
+    executor.submit(pow, 2, 5)
+finally:
+    executor.shutdown(cancel_futures=True)
+"""
+
+
+def test_ctrl_c_while_the_first_job_waits_for_the_server(tmp_path):
+    (tmp_path / "script.py").write_text(WAITS)
+    (tmp_path / "slow_import.py").write_text("import time\n\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    ) as script:
+        try:
+            assert script.stdout.readline() == "submits\n"
+            time.sleep(1)
+            own = [each.pid for each in members(script.pid)]
+            os.killpg(script.pid, signal.SIGINT)
+            assert script.wait(5) != 0
+            wait_until_gone(own, 2)
+            assert script.stderr.read().count("Traceback") == 1  # the script's own
+        finally:
+            script.kill()
