@@ -67,8 +67,8 @@ class TrialProcesses(Executor):
             process = self._context.Process(
                 target=_call, args=(sender, self._threads, fn, args, kwargs), daemon=True
             )
-            # The first start waits for the server's imports, which Ctrl-C must end: then nothing has
-            # been forked yet. Later ones take milliseconds, and cut in half leave a lost process.
+            # The first start waits for the server's imports. Ctrl-C must end it; nothing has
+            # been forked yet. Later ones take milliseconds; cut in half, they would lose a process.
             waiting = _without_interrupts() if self._used else contextlib.nullcontext()
             try:
                 with _without_interrupts():
