@@ -49,8 +49,7 @@ class TrialProcesses(Executor):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
         resource_tracker.ensure_running()  # which would let interrupts through again
-        with _without_interrupts():
-            forkserver.ensure_running()  # it imports while the caller goes on
+        _start_server()  # it imports while the caller goes on
         self._running: dict[threading.Thread, Any] = {}
         self._used = False
         self._closed = False
@@ -71,8 +70,7 @@ class TrialProcesses(Executor):
             # been forked yet. Later ones take milliseconds; cut in half, they would lose a process.
             waiting = _without_interrupts() if self._used else contextlib.nullcontext()
             try:
-                with _without_interrupts():
-                    forkserver.ensure_running()
+                _start_server()  # unless it runs
                 with sender, _without_main(), waiting:
                     process.start()
             except (OSError, EOFError) as error:  # it died before it had read its arguments
@@ -174,6 +172,12 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _start_server() -> None:
+    """Starts the server that processes are forked from, where none runs."""
+    with _without_interrupts():
+        forkserver.ensure_running()
 
 
 def _end_server() -> None:

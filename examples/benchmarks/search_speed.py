@@ -154,7 +154,7 @@ def compare(options, data, depths: tuple[int, int], name: str) -> tuple[float, S
     tried = trials[: options.plain_trials]
     plain = plain_search(options, data, tried, options.out / f"{name}-plain")
     print("trial  depth  learning rate  plain val_loss  crackdet val_loss  difference")
-    for row, other in zip(ours.rows, plain.rows, strict=False):
+    for row, other in zip(ours.rows[: len(tried)], plain.rows, strict=True):
         print(
             f"{row['trial']:>5}  {row['unfreeze_depth']:>5}  {row['learning_rate']:>13.2e}  "
             f"{other['val_loss']:>14.6f}  {row['val_loss']:>17.6f}  "
@@ -267,9 +267,9 @@ def main() -> None:
     )
     if options.plain_trials is not None and {"mixed", "answer"} & set(options.parts):
         parser.error("--plain-trials goes with --parts head: other trials differ in their seconds")
-    keep_freed_memory()
     if options.out.exists():
         parser.error(f"{options.out} exists: name another --out")
+    keep_freed_memory()
     whole = crackdet.load_data(
         options.data,
         image_size=options.image_size,

@@ -203,7 +203,6 @@ def test_an_unused_executor_ends_the_server_that_still_imports():
 
 # The server is busy with its imports for longer than anyone waits.
 WAITS = """
-import sys
 from tuning import workers
 
 workers.PRELOADED[:] = ["slow_import"]
