@@ -235,6 +235,13 @@ def in_memory(data, train: int, validation: int):
     )  # fmt: skip
 
 
+def positive(text: str) -> int:
+    """Returns a number of the command line that must be 1 or more."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected 1 or more, not {text}")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="demo images and few of them")
@@ -242,19 +249,19 @@ def main() -> None:
     parser.add_argument("--data-dir", help="where built data sets stand")
     parser.add_argument("--manual-dir", help="folder of the official images")
     parser.add_argument("--parts", nargs="+", choices=("head", "mixed", "answer", "profile"))
-    parser.add_argument("--trials", type=int)
+    parser.add_argument("--trials", type=positive)
     parser.add_argument(
         "--plain-trials",
-        type=int,
+        type=positive,
         help="plain runs only so many, and the rest is estimated; fair for head, where all take "
         "as long",
     )
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--images", type=int, help="training images; a quarter more validate")
-    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--epochs", type=positive, default=3)
+    parser.add_argument("--images", type=positive, help="training images; a quarter more validate")
+    parser.add_argument("--image-size", type=positive, default=224)
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--weights", help="default: concrete when --quick, else imagenet")
-    parser.add_argument("--workers", type=int, default=tuning.workers.default_workers())
+    parser.add_argument("--workers", type=positive, default=tuning.workers.default_workers())
     parser.add_argument("--out", type=Path, default=Path("runs/search-speed"))
     options = parser.parse_args()
     options.data = options.data or ("demo" if options.quick else "concrete_cracks")
