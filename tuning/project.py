@@ -63,6 +63,16 @@ def open_project(
         yield folder
 
 
+def workers_before(directory: str | os.PathLike[str]) -> int | None:
+    """Returns with how many workers the search in a folder began; None if there is none.
+
+    What "bayesian" and "hyperband" propose depends on it, while the number that a machine affords
+    may be another by the time that a search goes on.
+    """
+    file = Path(directory) / OPTIONS
+    return read_json(file).get(MADE_WITH, {}).get("workers") if file.is_file() else None
+
+
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     # The system frees the lock when the process ends, however it ends.

@@ -25,7 +25,7 @@ from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit
-from tuning.project import JOURNAL, Journal, open_project
+from tuning.project import JOURNAL, Journal, open_project, workers_before
 from tuning.space import SearchSpace
 from tuning.trials import OBJECTIVES, RECALL, Recipe, error_file
 from tuning.workers import TrialProcesses, default_workers
@@ -118,8 +118,9 @@ def search(
             augmentation, which is far slower.
         cache: Where frozen features are kept. Defaults to a folder in `directory`, removed at
             the end.
-        workers: Trials at once. Defaults to one a core, as far as memory goes; 1 on a GPU; with
-            `executor`, to its attribute `workers`, else to 1.
+        workers: Trials at once. Defaults to as many as a search that goes on began with, else to
+            one a core, as far as memory goes; 1 on a GPU; with `executor`, to its attribute
+            `workers`, else to 1.
         executor: What runs trials: any `concurrent.futures.Executor`, such as that of
             `tuning.cluster`. It is left open. Defaults to processes on this machine.
         seed: Seed of the search, 0 or more.
@@ -174,6 +175,8 @@ def search(
         "batch_size": data.train.batch_size,
         "data": data.fingerprint,
     }
+    if workers is None:
+        workers = workers_before(directory)
     if workers is None:
         workers = default_workers() if executor is None else getattr(executor, "workers", 1)
     part = search_part(data, search_images, seed)

@@ -1,6 +1,6 @@
 """The command line: `crackdet COMMAND [WHAT] --option value`, one file per command.
 
-Every option has the name of its Python argument and means the same in every command. Keras and
+An option means the same in every command. Keras and
 the other heavy libraries are imported only by the command that runs, so `--help` is immediate.
 """
 

@@ -242,7 +242,8 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=whole(1),
         metavar="N",
-        help="trials at once (default: one a core, as far as memory goes; on Ray one a free core)",
+        help="trials at once (default: as many as --out began with, else one a core, as far as "
+        "memory goes; on Ray one for each of the cluster's)",
     )
     group.add_argument(
         "--ray",

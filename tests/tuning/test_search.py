@@ -36,10 +36,15 @@ def read(folder):
 
 @pytest.fixture
 def easy(monkeypatch, data):
-    """`search` with trials whose loss is a formula; `fails` raise, `diverge` end with NaN."""
+    """`search` with trials whose loss is a formula.
 
-    def run(folder, *, fails=(), diverge=(), begun=None, **options):
+    Those of `fails` raise, those of `diverge` end with NaN, and in `stops` there comes a Ctrl-C.
+    """
+
+    def run(folder, *, fails=(), diverge=(), stops=(), begun=None, **options):
         def run_one(task):
+            if task.trial in stops:
+                raise KeyboardInterrupt
             if begun is not None:
                 begun.append(task.trial)
             if task.trial in fails:
@@ -131,21 +136,12 @@ def test_three_failures_in_a_row_stop_the_search(easy, tmp_path):
     assert not (tmp_path / "search" / "best_hyperparameters.json").exists()
 
 
-def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, capsys):
     whole = easy(tmp_path / "whole")
-
-    def interrupted(task):
-        if task.trial == "3":
-            raise KeyboardInterrupt
-        return bowl_of(task)
-
-    bowl_of = bowl
-    monkeypatch.setattr(sys.modules[__name__], "bowl", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        easy(tmp_path / "search")
+        easy(tmp_path / "search", stops={"3"})
     assert "Stopped. The same search goes on" in capsys.readouterr().out
     assert len(read(tmp_path / "search")) == 3
-    monkeypatch.setattr(sys.modules[__name__], "bowl", bowl_of)
     begun = []
     found = easy(tmp_path / "search", begun=begun)
     assert begun == ["3", "4", "5"]
@@ -153,6 +149,18 @@ def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, monkeypatch, 
     assert read(tmp_path / "search") == read(tmp_path / "whole")
     assert found.best == whole.best
     assert not multiprocessing.active_children()
+
+
+def test_a_search_goes_on_with_as_many_workers_as_it_began_with(easy, tmp_path):
+    """What a Bayesian search proposes depends on their number, which a machine may not keep."""
+    two = Inline()
+    two.workers = 2
+    options = {"tuner": "bayesian", "max_trials": 14, "workers": None}
+    easy(tmp_path / "whole", executor=two, **options)
+    with pytest.raises(KeyboardInterrupt):
+        easy(tmp_path / "search", stops={"11"}, executor=two, **options)
+    easy(tmp_path / "search", executor=Inline(), **options)
+    assert read(tmp_path / "search") == read(tmp_path / "whole")
 
 
 def test_a_finished_search_is_read_not_run_again(easy, tmp_path):
