@@ -102,6 +102,10 @@ class RayTasks(Executor):
         if self._disconnect:
             self._ray.shutdown()
 
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        """Waits for the jobs; after an error or Ctrl-C kills them."""
+        self.shutdown(cancel_futures=kind is not None)
+
     def _store(self, argument: Any) -> Any:
         """Returns a reference to an argument, which goes to the object store only once."""
         if id(argument) not in self._stored:  # it is kept, so that no other takes its number

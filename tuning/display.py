@@ -62,7 +62,7 @@ class Display:
     def finished(self, trial: Finished, *, replayed: bool) -> None:
         """Adds a trial to the leaderboard and tells how it ended."""
         self._running.pop(trial.task.trial, None)
-        self.leaderboard.add(trial)
+        self.leaderboard.add(trial, replayed=replayed)
         if replayed:
             return
         if trial.outcome.failed or not self.console.is_terminal:
@@ -95,12 +95,12 @@ class Display:
         parts = [f"{len(board.trials)} of {self.max_trials} trials done"]
         if board.failures():
             parts.append(f"{len(board.failures())} failed")
-        if self._running:
-            start = min(self._running.values())
+        if running := dict(self._running):  # the table is drawn by a thread of its own
+            start = min(running.values())
             runs = (
-                f"trials {', '.join(self._running)} run"
-                if len(self._running) > 1
-                else (f"trial {next(iter(self._running))} runs")
+                f"trials {', '.join(running)} run"
+                if len(running) > 1
+                else (f"trial {next(iter(running))} runs")
             )
             parts.append(f"{runs}, since {_duration(time.monotonic() - start)}")
         if left := self._time_left():

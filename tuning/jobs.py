@@ -5,7 +5,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 
 from crackdet.data import CrackData
-from crackdet.errors import CrackdetError
+from crackdet.training import CacheTooSmall
 from tuning.hypermodel import CrackHyperModel
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Outcome, Task
@@ -60,7 +60,7 @@ class Jobs:
             self._ahead = set()
             try:
                 hypermodel.fill_cache(self._part(images), depths)
-            except CrackdetError as error:
+            except CacheTooSmall as error:
                 self._say(f"{error} Trials go on without these features.")
 
     def submit(self, tasks: Sequence[Task]) -> "Future[list[Outcome]]":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crackdet.files import atomic_write
+from tuning.project import writing
 from tuning.tasks import Finished, Task
 from tuning.trials import checkpoint, error_file
 
@@ -44,9 +45,22 @@ class Leaderboard:
         self.images = images
         self.trials: list[Finished] = []
 
-    def add(self, trial: Finished) -> None:
-        """Adds a finished trial, writes its files and removes checkpoints that fell behind."""
-        self._write_files(trial)
+    def add(self, trial: Finished, *, replayed: bool = False) -> None:
+        """Adds a finished trial, writes its files and removes checkpoints that fell behind.
+
+        Args:
+            trial: The trial.
+            replayed: Whether it ended before a restart: its files stand there already.
+
+        Raises:
+            CrackdetError: If the disk is full or a file cannot be written.
+        """
+        with writing(self.folder):
+            self._add(trial, replayed)
+
+    def _add(self, trial: Finished, replayed: bool) -> None:
+        if not replayed:
+            self._write_files(trial)
         bare = dataclasses.replace(trial.outcome, files={}, traceback="")  # megabytes of weights
         self.trials.append(Finished(trial.task, bare))
         with atomic_write(self.folder / "trials.csv") as temporary:
@@ -72,8 +86,9 @@ class Leaderboard:
     def ranked(self) -> list[Finished]:
         """Returns the trials that succeeded, best first.
 
-        Trials on more images come first: a loss on few of them is another measure. Of equals the
-        earlier comes first.
+        Trials on more images come first: a loss on few of them is another measure. Those that
+        were pruned, whose weights are not kept, come after the others. Of equals the earlier comes
+        first.
         """
         sign = 1 if self.direction == "min" else -1
         done = [trial for trial in self.trials if not trial.outcome.failed]
@@ -81,6 +96,7 @@ class Leaderboard:
             done,
             key=lambda trial: (
                 -self.images_of(trial.task),
+                trial.outcome.pruned,
                 sign * trial.outcome.metrics[self.objective],
                 trial.task.trial,
             ),
@@ -91,7 +107,7 @@ class Leaderboard:
         never = -math.inf if self.direction == "min" else math.inf
         if not self.keep_checkpoints:
             return never
-        ranked = self.ranked()
+        ranked = [trial for trial in self.ranked() if not trial.outcome.pruned]
         if len(ranked) < self.keep_checkpoints:
             return None
         last = ranked[self.keep_checkpoints - 1]

@@ -7,6 +7,7 @@ that are not written atomically, loses a Bayesian oracle's random state and wher
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -14,7 +15,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from crackdet.errors import CrackdetError
-from tuning.project import Journal
+from tuning.project import Journal, writing
 from tuning.seeds import trial_seed
 from tuning.tasks import Finished, Outcome, Task
 
@@ -43,6 +44,7 @@ class Ledger:
         self, oracle: keras_tuner.Oracle, journal: Journal, *, seed: int, ahead: float = math.inf
     ):
         self._oracle = oracle
+        self._folder = Path(oracle._project_dir)
         self._journal = journal
         self._seed = seed
         self._ahead = ahead
@@ -109,7 +111,8 @@ class Ledger:
     def _ask(self) -> Trial | None:
         """Returns the oracle's next trial, or None when it has none now."""
         # KerasTuner gives a worker that has an unfinished trial the same one again.
-        trial = self._oracle.create_trial(f"worker{len(self._oracle.trials)}")
+        with writing(self._folder):  # KerasTuner's own files
+            trial = self._oracle.create_trial(f"worker{len(self._oracle.trials)}")
         return trial if trial.status == TrialStatus.RUNNING else None
 
     def _tell_next(self) -> bool:
@@ -125,7 +128,8 @@ class Ledger:
         else:
             self._oracle.update_trial(trial.trial_id, outcome.metrics)
             trial.status = TrialStatus.COMPLETED
-        self._oracle.end_trial(trial)
+        with writing(self._folder):
+            self._oracle.end_trial(trial)
         self._told += 1
         return True
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.oracles import (
     BayesianOptimizationOracle,
     HyperbandOracle,
@@ -70,6 +70,8 @@ class RepeatableBayesian(BayesianOptimizationOracle):
         **options: Arguments of `BayesianOptimizationOracle`.
     """
 
+    trials: dict[str, Trial]  # KerasTuner sets it, without a type
+
     def __init__(self, known: Mapping[str, dict[str, Any]], **options: Any):
         super().__init__(**options)
         self._known = known
@@ -88,6 +90,23 @@ class RepeatableBayesian(BayesianOptimizationOracle):
         if response["values"] is not None and self._duplicate(response["values"]):
             return self._random_populate_space()
         return response
+
+    def _vectorize_trials(self) -> tuple[np.ndarray, np.ndarray]:
+        # KerasTuner estimates what trials that still run will come to by the process fitted for
+        # the proposal before, which a resumed search has not made. Fitted here to those that have
+        # ended, it depends on them alone.
+        if self.ongoing_trials:
+            everything = self.trials
+            self.trials = {
+                name: trial
+                for name, trial in everything.items()
+                if trial.status == TrialStatus.COMPLETED
+            }
+            try:
+                self.gpr.fit(*super()._vectorize_trials())
+            finally:
+                self.trials = everything
+        return super()._vectorize_trials()
 
 
 class BayesianOracle(Halving, RepeatableBayesian):

@@ -99,6 +99,18 @@ def _check_same(folder: Path, earlier: Mapping[str, Any], wanted: Mapping[str, A
         )
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while a search writes, a full disk say, into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise CrackdetError(
+            f"Cannot write {path}: {error.strerror}. Mend that and give the same options again: "
+            "the search goes on where it stopped."
+        ) from error
+
+
 class Journal:
     """The starts and ends of trials, in their order, each written before the search goes on.
 
@@ -133,16 +145,10 @@ class Journal:
             CrackdetError: If the disk is full or the file cannot be written.
         """
         event = {**event, "time": round(time.time(), 3)}
-        try:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(event) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise CrackdetError(
-                f"Cannot write {self._path}: {error.strerror}. Mend that and give the same "
-                "options again: the search goes on where it stopped."
-            ) from error
+        with writing(self._path), open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         self.events.append(event)
 
 

@@ -120,7 +120,8 @@ def search(
             the end.
         workers: Trials at once. Defaults to as many as a search that goes on began with, else to
             one a core, as far as memory goes; 1 on a GPU; with `executor`, to its attribute
-            `workers`, else to 1.
+            `workers`, else to 1. For "bayesian" and "hyperband", which learn from trials that
+            have ended, to no more than a quarter of `max_trials`, but 2.
         executor: What runs trials: any `concurrent.futures.Executor`, such as that of
             `tuning.cluster`. It is left open. Defaults to processes on this machine.
         seed: Seed of the search, 0 or more.
@@ -176,9 +177,7 @@ def search(
         "data": data.fingerprint,
     }
     if workers is None:
-        workers = workers_before(directory)
-    if workers is None:
-        workers = default_workers() if executor is None else getattr(executor, "workers", 1)
+        workers = workers_before(directory) or _workers(executor, tuner, max_trials)
     part = search_part(data, search_images, seed)
     first = trial_limit(tuner, space, max_trials)
     rungs = (
@@ -248,6 +247,13 @@ def _check(data: CrackData, tuner: str, objective: str) -> None:
         )
     if objective == RECALL and len(data.class_names) != 2:
         raise ValueError(f"{objective} needs two classes. Received: {data.class_names}")
+
+
+def _workers(executor: Executor | None, tuner: str, max_trials: int) -> int:
+    """Returns how many trials run at once when nothing is said."""
+    most = default_workers() if executor is None else getattr(executor, "workers", 1)
+    # A tuner that learns from the trials that have ended learns nothing when all run at once.
+    return most if tuner in INDEPENDENT else min(most, max(2, max_trials // 4))
 
 
 def _check_least(**bounds: tuple[int | None, int]) -> None:

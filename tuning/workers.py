@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -131,11 +132,18 @@ def default_workers() -> int:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
         cores = os.cpu_count() or 1
+    memory = _available_memory()
+    return cores if memory is None else max(1, min(cores, memory // BYTES_PER_TRIAL))
+
+
+def _available_memory() -> int | None:
+    """Returns the bytes that programs can have, files kept in memory included; None if unknown."""
     try:
-        memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return cores
-    return max(1, min(cores, memory // BYTES_PER_TRIAL))
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:  # not on macOS
+        return None
+    sizes = dict(line.split(":", 1) for line in lines if ":" in line)
+    return 1024 * int(sizes["MemAvailable"].split()[0]) if "MemAvailable" in sizes else None
 
 
 def limit_threads(count: int) -> None:

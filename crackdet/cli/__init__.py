@@ -1,7 +1,7 @@
 """The command line: `crackdet COMMAND [WHAT] --option value`, one file per command.
 
-An option means the same in every command. Keras and
-the other heavy libraries are imported only by the command that runs, so `--help` is immediate.
+An option means the same in every command. Keras and the other heavy libraries are imported only by
+the command that runs, so `--help` is immediate.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from crackdet import __version__
 from crackdet.cli import cache, data, evaluate, predict, report, run, search, train
+from crackdet.cli.options import UsageError
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _silence_tensorflow()
     try:
         return int(arguments.execute(arguments) or 0)
+    except UsageError as error:
+        return _fail(str(error), USAGE)
     except KeyboardInterrupt:
         return _fail("stopped; give the same command again to go on", INTERRUPTED)
     except BrokenPipeError:

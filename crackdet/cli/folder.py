@@ -36,7 +36,8 @@ def open_folder(out: str, options: Mapping[str, Any]) -> Path:
     if folder.exists() and not folder.is_dir():
         raise CrackdetError(f"--out {out} is a file: name a folder.")
     if not (folder / CONFIG).exists():
-        if folder.is_dir() and any(folder.iterdir()):
+        # A run that was stopped while its data loaded leaves its seconds alone.
+        if folder.is_dir() and any(path.name != SECONDS for path in folder.iterdir()):
             raise CrackdetError(
                 f"--out {out} holds files but no run ({CONFIG} is missing): name a new folder."
             )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, default
+from crackdet.errors import CrackdetError
 
 Reader = Callable[[str], Any]
 
@@ -101,9 +102,13 @@ OPTIONS = {
         "KerasTuner's tuner: bayesian, hyperband, random or grid",
     ),
     "max_trials": Option(whole(1), "N", "trials of the search"),
-    "objective": Option(str, "NAME", "what the search minimises or maximises"),
+    "objective": Option(
+        one_of("val_loss", "val_accuracy", "val_recall_at_far_1pct"),
+        "NAME",
+        "what the search is after: val_loss, val_accuracy or val_recall_at_far_1pct",
+    ),
     "search_images": Option(
-        optional(whole(1)), "N", "train images of the search, class by class; none for all"
+        optional(whole(2)), "N", "train images of the search, class by class; none for all"
     ),
     "halving_factor": Option(
         optional(whole(2)),
@@ -171,6 +176,13 @@ TRAINING = (
     "views",
 )
 EVALUATION = ("miss_cost", "bootstrap")
+
+
+NOT_FOR_HYPERBAND = ("halving_factor", "pruning")
+
+
+class UsageError(CrackdetError):
+    """Options that do not go together; the command line exits with 2."""
 
 
 def flag(name: str) -> str:
@@ -283,11 +295,19 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
 
     Returns:
         Option name to value, in the groups' order.
+
+    Raises:
+        UsageError: If options do not go together.
     """
     names = [name for group in groups for name in group]
     options = {name: given.get(name, default(name, data)) for name in names}
-    if options.get("tuner") == "hyperband" and "halving_factor" not in given:
-        options["halving_factor"] = None  # it halves by itself
+    if options.get("tuner") == "hyperband":
+        options |= {name: given.get(name) for name in NOT_FOR_HYPERBAND}
+        for name in NOT_FOR_HYPERBAND:
+            if options[name] is not None:
+                raise UsageError(
+                    f"{flag(name)} is not for hyperband, which halves by itself: leave it out"
+                )
     return options
 
 

@@ -26,11 +26,11 @@ from crackdet.training.digests import config_digest, network_digest
 from crackdet.training.engines import ENGINES, Engine, jit_compile, make_engine
 from crackdet.training.features import CachedFeatures, FeatureBatches
 from crackdet.training.locks import in_turn
-from crackdet.training.passes import fill, image_batches, table_batches
+from crackdet.training.passes import fill, flattened, image_batches, table_batches
 from crackdet.training.storage import FILLING_LOCK, CacheTooSmall, table_folder
 from crackdet.training.tables import RECORD, FeatureTable
 from crackdet.training.views import Augmenter, make_augmenter
-from crackdet.training.wanted import PREPROCESSING_LAYER, SAME_IMAGES, Wanted, describe
+from crackdet.training.wanted import PREPROCESSING_LAYER, Wanted, describe, missing_bytes
 
 # Pixels of a pass that is over before a faster engine has converted the model: some 1 second, in
 # which two cores run 100 images of 224 pixels through Keras. It is no measured time, so that the
@@ -84,7 +84,8 @@ class FeatureCache:
             raise ValueError(f"Expected engine to be one of {ENGINES}. Received: {engine!r}")
         if max_gb is not None and max_gb <= 0:
             raise ValueError(f"Expected max_gb above 0, or None. Received: {max_gb!r}")
-        self.directory = Path(directory)
+        # Absolute, for a cache that travels to a process that stands elsewhere.
+        self.directory = Path(directory).absolute()
         self.engine = engine
         self.verbose = verbose
         self._limit = None if max_gb is None else int(max_gb * storage.GB)
@@ -187,33 +188,40 @@ class FeatureCache:
         Returns:
             The depths that are now complete, in increasing order.
         """
-        depths = sorted(set(depths))
-        # The long pass first: it is worth a fast engine, which the short one then uses too.
-        shown = [(data.train, 0), (data.validation, 0)]
-        shown += [(data.train, view) for view in range(1, views)]
-        works = [Wanted.of(model, depths, split, view, augmentation, seed) for split, view in shown]
+        works = Wanted.of_training(model, depths, data, views, augmentation, seed)
         held = [self._found(each) for each in works]  # open, so that no pass removes them
-        needed = {
-            depth: sum(
-                each.missing_bytes(found, depth) for each, found in zip(works, held, strict=True)
-            )
-            for depth in depths
-        }
+        needed = missing_bytes(works, held)
         while needed:
             available = storage.room(self.directory, self.max_bytes)
             if sum(needed.values()) <= available:
                 break
             depth = max(needed, key=lambda depth: needed[depth])
             error = storage.too_small(
-                f"Features at unfreeze depth {depth}, {views} views,",
-                needed.pop(depth),
-                available,
-                self.max_bytes,
+                _what(depth, views), needed.pop(depth), available, self.max_bytes
             )
             warnings.warn(str(error), stacklevel=2)
         for each in works:
             held.append(self._tables(model, each, sorted(needed)))
         return sorted(needed)
+
+    def check_room(
+        self, model: keras.Model, depth: int, data: CrackData, views: int = 1, seed: int = 0
+    ) -> None:
+        """Raises CacheTooSmall where a training's features do not fit, before any is computed.
+
+        Args:
+            model: As in `prepare`.
+            depth: Unfreeze depth, 0..18.
+            data: As in `prepare`.
+            views: As in `prepare`.
+            seed: As in `prepare`.
+        """
+        works = Wanted.of_training(model, [depth], data, views, None, seed)
+        held = [self._found(each) for each in works]
+        needed = missing_bytes(works, held)[depth]
+        available = storage.room(self.directory, self.max_bytes) if needed else 0
+        if needed > available:
+            raise storage.too_small(_what(depth, views), needed, available, self.max_bytes)
 
     def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
         """Returns the whole model's probabilities, computing only what is not frozen.
@@ -236,7 +244,9 @@ class FeatureCache:
             return model.predict(split.in_order(), verbose=0)
         _, suffix = split_at(model, depth)
         suffix.jit_compile = jit_compile()
-        batches = FeatureBatches([features], split.labels, batch_size=256)
+        # Rows of the head are small, those of deep boundaries are images of many channels.
+        size = split.batch_size if depth else 256
+        batches = FeatureBatches([features], split.labels, batch_size=size)
         return suffix.predict(batches, verbose=0)
 
     def _tables(
@@ -285,10 +295,10 @@ class FeatureCache:
         undone = ~np.all([table.done()[wanted.rows] for table in chosen], axis=0)
         boundaries = [_end(model, wanted.prefixes[depth]) for depth in lacking]
         if source is None:
-            network = _flattened(model.get_layer(PREPROCESSING_LAYER).input, boundaries)
+            network = flattened(model.get_layer(PREPROCESSING_LAYER).input, boundaries)
             batches = image_batches(wanted.split, wanted.indices[undone], self._augment(wanted))
         else:
-            network = _flattened(_end(model, source[1]), boundaries)
+            network = flattened(_end(model, source[1]), boundaries)
             batches = table_batches(source[0], wanted.rows[undone])
         count = int(undone.sum())
         sizes = [table.row_size for table in chosen]
@@ -297,7 +307,7 @@ class FeatureCache:
             batches,
             count,
             lambda sample: self._engine(
-                network, sample, count * math.prod(wanted.split.image_size), sizes
+                network, lacking, sample, count * math.prod(wanted.split.image_size), sizes
             ),
             text=f"features at depth {_words(lacking)}, view {wanted.view}",
             visible=bool(self.verbose),
@@ -311,7 +321,7 @@ class FeatureCache:
         Returns:
             Its table and the prefix that ends there, or None.
         """
-        images = {name: wanted.metas[deepest][name] for name in SAME_IMAGES}
+        images = wanted.images()
         for depth in sorted(self._depths(images)):
             if depth <= deepest:
                 continue
@@ -330,15 +340,22 @@ class FeatureCache:
                 meta = read_json(path)
             except (OSError, ValueError):  # being removed
                 continue
-            if all(meta[name] == value for name, value in images.items()):
+            # `get`: whatever stands there need not be a table of ours.
+            if all(meta.get(name) == value for name, value in images.items()):
                 depths.add(meta["depth"])
         return depths
 
     def _engine(
-        self, network: keras.Model, sample: np.ndarray, pixels: int, sizes: list[int]
+        self,
+        network: keras.Model,
+        depths: list[int],
+        sample: np.ndarray,
+        pixels: int,
+        sizes: list[int],
     ) -> Engine:
         small = self.engine == "auto" and pixels < WORTH_CONVERTING
-        key: tuple = (network_digest(network), network.inputs[0].shape, *sizes)
+        # The depths too: where boundaries branch off shared layers, no layer tells.
+        key: tuple = (network_digest(network), network.inputs[0].shape, *depths)
         if small and key not in self._engines:
             name, key = "keras", ("keras", *key)
         else:
@@ -369,18 +386,13 @@ class FeatureCache:
             print(f"Waiting for another process that fills {self.directory}.", flush=True)
 
 
-def _flattened(start: Any, boundaries: list[Any]) -> keras.Model:
-    """Returns the network from one tensor to others, whose values stand behind one another.
-
-    With one output for all boundaries, no engine can mix them up.
-    """
-    flat = [keras.layers.Flatten()(boundary) for boundary in boundaries]
-    return keras.Model(start, keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0])
-
-
 def _end(model: keras.Model, prefix: keras.Model) -> Any:
     """Returns the tensor in the model's own graph at which a prefix ends."""
     return model.get_layer(prefix.layers[-1].name).output
+
+
+def _what(depth: int, views: int) -> str:
+    return f"Features at unfreeze depth {depth}, {views} view{'s' * (views > 1)},"
 
 
 def _words(depths: list[int]) -> str:

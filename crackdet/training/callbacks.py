@@ -106,6 +106,10 @@ class EpochCurves(keras.callbacks.Callback):
             writer.close()
 
 
+# Keras marks those of its own, which do nothing, with `_is_default`.
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
 class OnWholeModel(keras.callbacks.Callback):
     """Runs a user's callbacks on the whole model while a part of it is being trained.
 
@@ -118,6 +122,19 @@ class OnWholeModel(keras.callbacks.Callback):
         super().__init__()
         self._whole = model
         self._list = keras.callbacks.CallbackList(list(callbacks), model=model)
+        self._each_batch = any(
+            not getattr(getattr(callback, hook), "_is_default", False)
+            for callback in callbacks
+            for hook in BATCH_HOOKS
+        )
+
+    def _sync(self) -> None:
+        """Makes weights and rate readable: on JAX they are, within an epoch, once a model is asked.
+
+        What is asked then is the part that is being trained, which the user's callbacks do not see.
+        """
+        if self._each_batch:
+            _ = self.model
 
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
@@ -139,9 +156,11 @@ class OnWholeModel(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._sync()
         self._list.on_train_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._sync()
         self._list.on_train_batch_end(batch, logs)
         if self._whole.stop_training:
             self.model.stop_training = True

@@ -1,10 +1,13 @@
 """Locks between processes that share a folder; the system drops them when a process dies."""
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from crackdet.errors import CrackdetError
 
 
 def share(path: Path) -> int | None:
@@ -18,12 +21,13 @@ def share(path: Path) -> int | None:
         gone, or was removed by the process that this one waited for.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _open(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     try:
-        os.utime(path)
+        with contextlib.suppress(OSError):
+            os.utime(path)
         if os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return descriptor
     except FileNotFoundError:
@@ -67,7 +71,12 @@ def in_turn(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         path: The file that is locked; made when missing.
         on_wait: Called once before waiting for another process.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise CrackdetError(
+            f"Cannot write to {path.parent}: {error.strerror}. Choose another folder."
+        ) from error
     try:
         if not _try(descriptor, fcntl.LOCK_EX):
             on_wait()
@@ -75,6 +84,16 @@ def in_turn(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """Opens a file, for reading alone where a cache may be read and not written."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return os.open(path, os.O_RDONLY)
 
 
 def _try(descriptor: int, kind: int) -> bool:

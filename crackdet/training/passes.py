@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
+import keras
 import numpy as np
 
 from crackdet.data.splits import ImageSplit
@@ -52,6 +54,15 @@ def fill(
         for done, values in enumerate(engine.run(_chain(first, stream))):
             writer.add(rows[done], values)
             advance(len(values))
+
+
+def flattened(start: Any, boundaries: Sequence[Any]) -> keras.Model:
+    """Returns the network from one tensor to others, whose values stand behind one another.
+
+    With one output for all boundaries, no engine can mix them up.
+    """
+    flat = [keras.layers.Flatten()(boundary) for boundary in boundaries]
+    return keras.Model(start, keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0])
 
 
 def image_batches(

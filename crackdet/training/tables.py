@@ -143,6 +143,8 @@ class FeatureTable:
                 file.truncate(self.count * self.row_bytes)
             (aside / MARKS).write_bytes(bytes(self.count))
             write_json(aside / RECORD, self.meta)
+            # Who removes tables takes one without a lock for one that nobody opens.
+            (aside / LOCK).touch()
             if self.folder.exists() and not self._is_whole():
                 os.rename(self.folder, aside / "damaged")
             os.rename(aside, self.folder)  # fails where another process was first

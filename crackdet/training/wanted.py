@@ -1,12 +1,13 @@
 """What is asked of the cache: the features of one view of a split's images at some depths."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
+from crackdet.data.dataset import CrackData
 from crackdet.data.images import PREPROCESSING_VERSION
 from crackdet.data.splits import ImageSplit
 from crackdet.models import split_at
@@ -16,8 +17,20 @@ from crackdet.training.views import SCHEME
 
 PREPROCESSING_LAYER = "preprocessing"
 
+# Goes up when tables of before may hold something else. Before 2, a pass over several boundaries
+# could give the rows of one to another of the same shape.
+TABLE_VERSION = 2
+
 # What the tables of one view of the same images have in common.
-SAME_IMAGES = ("universe", "image_size", "preprocessing", "view", "augmentation", "rows")
+SAME_IMAGES = (
+    "version",
+    "universe",
+    "image_size",
+    "preprocessing",
+    "view",
+    "augmentation",
+    "rows",
+)
 
 
 @dataclass(frozen=True)
@@ -56,9 +69,12 @@ class Wanted:
     ) -> "Wanted":
         """Describes the features of a model; see `FeatureCache.features`."""
         check_image_size(model, split)
+        if not split.num_images:
+            raise ValueError(f"Expected images; the split {split.name} is empty.")
         layer = _augmentation(model, augmentation) if view else None
         prefixes = {depth: split_at(model, depth)[0] for depth in sorted(set(depths))}
         images = {
+            "version": TABLE_VERSION,
             "universe": text_digest("\n".join(split.universe)),
             "image_size": list(split.image_size),
             "preprocessing": PREPROCESSING_VERSION,
@@ -70,6 +86,28 @@ class Wanted:
         rows, indices = np.unique(split.rows, return_index=True)
         return cls(split, view, layer, seed, rows, indices, metas, prefixes)
 
+    @classmethod
+    def of_training(
+        cls,
+        model: keras.Model,
+        depths: Iterable[int],
+        data: CrackData,
+        views: int,
+        augmentation: keras.Layer | None,
+        seed: int,
+    ) -> list["Wanted"]:
+        """Describes what a training asks for: each view of train, and validation as it is."""
+        depths = sorted(set(depths))
+        # The long pass first: it is worth a fast engine, which the short one then uses too.
+        shown = [(data.train, 0), (data.validation, 0)]
+        shown += [(data.train, view) for view in range(1, views)]
+        return [cls.of(model, depths, split, view, augmentation, seed) for split, view in shown]
+
+    def images(self) -> dict[str, Any]:
+        """Returns what the tables of all depths have in common."""
+        meta = next(iter(self.metas.values()))
+        return {name: meta[name] for name in SAME_IMAGES}
+
     def missing_bytes(self, tables: Mapping[int, FeatureTable], depth: int) -> int:
         """Returns the bytes that a depth's rows will take which `tables` do not hold yet."""
         table = tables.get(depth)
@@ -79,6 +117,18 @@ class Wanted:
     def lacking(self, tables: Mapping[int, FeatureTable], depths: Iterable[int]) -> list[int]:
         """Returns the depths of which `tables` do not hold all rows."""
         return [depth for depth in depths if self.missing_bytes(tables, depth)]
+
+
+def missing_bytes(
+    works: Sequence[Wanted], found: Sequence[Mapping[int, FeatureTable]]
+) -> dict[int, int]:
+    """Returns for each depth the bytes that `found`, the tables of each of `works`, lack."""
+    return {
+        depth: sum(
+            each.missing_bytes(tables, depth) for each, tables in zip(works, found, strict=True)
+        )
+        for depth in works[0].metas
+    }
 
 
 def check_image_size(model: keras.Model, split: ImageSplit) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import json
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from crackdet.data import CrackData
-from tuning import SearchSpace
+from tuning import SearchResult, SearchSpace, search
 from tuning.engine import run_trials
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, make_oracle
@@ -19,6 +20,10 @@ from tuning.project import Journal
 from tuning.tasks import Finished, Outcome, Task, attempt
 
 SIZE = 32
+
+# The search `whole`, one trial a job.
+SPACE = SearchSpace(unfreeze_depth=1)
+OPTIONS = {"tuner": "random", "max_trials": 4, "epochs": 1, "alpha": 0.35, "weights": None}
 
 
 def patches(count, seed):
@@ -34,11 +39,27 @@ def data() -> CrackData:
     return CrackData.from_arrays(patches(24, 1), patches(16, 2), patches(4, 3), batch_size=12)
 
 
+@pytest.fixture(scope="session")
+def whole(data, tmp_path_factory) -> SearchResult:
+    """A search that nothing disturbed, with one worker; disturbed ones must end as it did."""
+    folder = tmp_path_factory.mktemp("whole") / "search"
+    return search(data, directory=folder, space=SPACE, workers=1, verbose=0, **OPTIONS)
+
+
 def read_rows(folder, *, seconds=False):
     """Rows of trials.csv, without what they took unless asked for."""
     with open(folder / "trials.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     return [{k: row[k] for k in row if seconds or k != "seconds"} for row in rows]
+
+
+def ended_trials(folder):
+    """Trials whose end is in the journal; the search may run, or have been killed."""
+    journal = folder / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True) if journal.exists() else []
+    # The last line may be half-written, and a search that goes on runs its trial again.
+    events = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [event["trial"] for event in events if event["event"] == "end"]
 
 
 def bowl(task: Task) -> Outcome:

@@ -93,3 +93,14 @@ def test_time_left_is_told_in_words(show, seconds, words):
     object.__setattr__(trial.outcome, "seconds", seconds / 3)  # three trials are left
     display.finished(trial, replayed=False)
     assert f"about {words} left" in display.console.file.getvalue()
+
+
+def test_trials_of_before_a_restart_are_added_without_a_line(show, tmp_path):
+    display = show(terminal=False)
+    curves = tmp_path / "tensorboard" / "00" / "events.1"
+    curves.parent.mkdir(parents=True)
+    curves.write_bytes(b"curves")
+    display.finished(finished(0, 0.25), replayed=True)
+    assert display.console.file.getvalue() == ""
+    assert [trial.task.trial for trial in display.leaderboard.trials] == ["00"]
+    assert curves.read_bytes() == b"curves"

@@ -90,6 +90,18 @@ def test_a_search_cut_off_anywhere_ends_as_an_undisturbed_one(trials, tmp_path, 
         assert sorted(watcher.begun) == sorted(set(map(str, range(8))) - ended)
 
 
+@pytest.mark.parametrize("cut", [10, 11, 13])
+def test_a_bayesian_search_of_two_workers_cut_off_ends_as_an_undisturbed_one(trials, tmp_path, cut):
+    """What runs at once is estimated from what has ended, not from an earlier proposal."""
+    options = {"space": SearchSpace(0.3, (1e-5, 1e-2), 4), "workers": 2}
+    whole = tmp_path / "whole.jsonl"
+    expected = trials("bayesian", journal=whole, **options)
+    lines = whole.read_bytes().splitlines(keepends=True)
+    journal = tmp_path / "cut.jsonl"
+    journal.write_bytes(b"".join(lines[:cut]))
+    assert by_trial(trials("bayesian", journal=journal, **options)) == by_trial(expected)
+
+
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_several_workers_lose_and_repeat_nothing(trials, tmp_path, tuner):
     def slow_at_times(task):

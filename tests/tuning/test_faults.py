@@ -13,16 +13,13 @@ import time
 import numpy as np
 import pytest
 
-from tests.tuning.conftest import patches, read_rows
+from tests.tuning.conftest import OPTIONS, SPACE, ended_trials, patches, read_rows
 from tests.tuning.processes import members, trials, wait_for, wait_until_gone
 from tuning import SearchSpace, search
 from tuning.workers import TrialProcesses
 
 pytestmark = pytest.mark.slow
 
-# One trial a job.
-SPACE = SearchSpace(unfreeze_depth=1)
-OPTIONS = {"tuner": "random", "max_trials": 4, "epochs": 1, "alpha": 0.35, "weights": None}
 HALVING = {"search_images": 12, "halving_factor": 2, "max_trials": 3}
 PROGRAM = """
 import json, sys
@@ -39,31 +36,40 @@ search(data, directory=sys.argv[2], space=SearchSpace(unfreeze_depth=1), **json.
 
 def ended(folder):
     """How many trials have ended."""
-    journal = folder / "journal.jsonl"
-    text = journal.read_text() if journal.exists() else ""
-    return text.count('"event": "end"')
+    return len(ended_trials(folder))
 
 
-@pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
-    """A search that nothing disturbed, with one worker."""
-    folder = tmp_path_factory.mktemp("whole") / "search"
-    return search(data, directory=folder, space=SPACE, workers=1, verbose=0, **OPTIONS)
+def checkpoints(folder):
+    """Folders of the trials whose weights are kept."""
+    return {path.parent.name for path in folder.glob("trial_*/checkpoint.weights.h5")}
+
+
+def curves(folder):
+    """Trials of which there are curves."""
+    return {path.parent.name for path in folder.glob("tensorboard/*/*")}
 
 
 @pytest.fixture
 def killing(tmp_path):
-    """Kills the process of a trial whenever `when(ended trials, deaths so far)` is true."""
+    """Kills the process of a trial if `when(ended, deaths)` is true, in mid-trial.
+
+    `ended` is how many trials had ended when the process began: those that run at once end almost
+    at once, so that one which began before such an end may have sent its result already, and its
+    death would lose nothing. `deaths` is how many were killed so far.
+    """
     stop = threading.Event()
     dead = []
 
     def kill(when):
+        begun = {}
         while not stop.wait(0.02):
-            before = ended(tmp_path / "search")
-            for process in trials(os.getpid()):
-                # In mid-trial: it has worked for a while. What ends meanwhile is no trial of ours.
+            found = trials(os.getpid())
+            count = ended(tmp_path / "search")
+            for process in found:
+                before = begun.setdefault(process.pid, count)
+                # It has worked for a while, and has seconds before it.
                 busy = process.seconds > 0.5 and process.pid not in dead
-                if busy and when(before, len(dead)) and ended(tmp_path / "search") == before:
+                if busy and when(before, len(dead)):
                     os.kill(process.pid, signal.SIGKILL)
                     dead.append(process.pid)
 
@@ -73,6 +79,14 @@ def killing(tmp_path):
 
     yield start
     stop.set()
+
+
+def test_an_undisturbed_search_leaves_the_best_weights_and_all_curves(whole):
+    assert [row["status"] for row in whole.trials] == ["completed"] * 4
+    ranked = sorted(whole.trials, key=lambda row: row["val_loss"])
+    assert checkpoints(whole.directory) == {f"trial_{row['trial']}" for row in ranked[:3]}
+    assert curves(whole.directory) == {row["trial"] for row in whole.trials}
+    assert not (whole.directory / "cache").exists()
 
 
 def test_a_killed_trial_is_run_again_with_two_workers(data, tmp_path, whole, killing, capsys):
@@ -154,42 +168,39 @@ def mid_trial(count, after=0, folder=None):
     )
 
 
-def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, whole, program):
+def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, program):
+    """It halves, so that its rounds must go on as well."""
+    options = {**OPTIONS, **HALVING}
+    whole = search(data, directory=tmp_path / "whole", space=SPACE, workers=1, verbose=0, **options)
     folder = tmp_path / "search"
     # Ctrl-C while the features are computed.
-    text = program(signal.SIGINT, lambda _: (folder / "cache").exists())
+    text = program(signal.SIGINT, lambda _: (folder / "cache").exists(), **HALVING)
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text  # the program's own
     # Ctrl-C while two trials run.
-    text = program(signal.SIGINT, mid_trial(2))
+    text = program(signal.SIGINT, mid_trial(2), **HALVING)
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text
-    # A kill while one trial has ended and others run.
-    program(signal.SIGKILL, mid_trial(1, after=1, folder=folder))
-    assert 1 <= ended(folder) < 4
-    assert not (folder / "best_hyperparameters.json").exists()
-    first = read_rows(folder, seconds=True)
-    found = search(data, directory=folder, space=SPACE, workers=2, verbose=0, **OPTIONS)
-    assert read_rows(folder) == read_rows(whole.directory)
-    assert found.best == whole.best
-    # Finished trials were not run again: their seconds are those of the killed search.
-    assert all(row in read_rows(folder, seconds=True) for row in first)
-
-
-def test_a_halving_search_killed_in_its_last_round_ends_as_an_undisturbed_one(
-    data, tmp_path, program
-):
-    options = {**OPTIONS, **HALVING}
-    search(data, directory=tmp_path / "whole", space=SPACE, workers=1, verbose=0, **options)
-    folder = tmp_path / "search"
+    # A kill in the last round.
     program(signal.SIGKILL, mid_trial(1, after=3, folder=folder), **HALVING)
     assert ended(folder) in (3, 4)
-    search(data, directory=folder, space=SPACE, workers=2, verbose=0, **options)
+    assert not (folder / "best_hyperparameters.json").exists()
+    # A row is written before the journal's end: a kill between the two has the trial run again.
+    noted = ended_trials(folder)
+    first = [row for row in read_rows(folder, seconds=True) if row["trial"] in noted]
+    assert len(first) == len(noted)
+    found = search(data, directory=folder, space=SPACE, workers=2, verbose=0, **options)
     rows = read_rows(folder)
-    assert rows == read_rows(tmp_path / "whole")
+    assert rows == read_rows(whole.directory)
     assert [row["images"] for row in rows] == ["12"] * 3 + ["24"] * 2
+    assert found.best == whole.best
+    assert checkpoints(folder) == checkpoints(whole.directory)
+    assert curves(folder) == {row["trial"] for row in rows}
+    assert not (folder / "cache").exists()
+    # Finished trials were not run again: their seconds are those of the killed search.
+    assert all(row in read_rows(folder, seconds=True) for row in first)
 
 
 class OneFails(TrialProcesses):

@@ -1,9 +1,12 @@
 import csv
 import dataclasses
+import errno
 import math
+import os
 
 import pytest
 
+from crackdet.errors import CrackdetError
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Finished, Outcome, Task
 from tuning.trials import checkpoint
@@ -96,3 +99,32 @@ def test_tells_what_a_trial_must_beat_to_be_kept(tmp_path, keep, images, bar):
     for trial in (finished(0, 0.5), finished(1, 0.3), finished(2, 0.1)):
         board.add(trial)
     assert board.bar(images) == bar
+
+
+def test_what_a_trial_left_before_a_restart_stays(tmp_path):
+    trial = finished(0, 0.1)
+    files = {"tensorboard/00/events.2": b"curves", "trial_00/checkpoint.weights.h5": b"weights"}
+    board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
+    board.add(Finished(trial.task, dataclasses.replace(trial.outcome, files=files)))
+    Leaderboard(tmp_path, "val_loss", "min", 1, images=100).add(trial, replayed=True)
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
+
+
+def test_a_pruned_trial_comes_after_others_and_sets_no_bar(tmp_path):
+    board = Leaderboard(tmp_path, "val_accuracy", "max", 1, images=100)
+    pruned = finished(0, 0.1)
+    board.add(Finished(pruned.task, dataclasses.replace(pruned.outcome, pruned=True)))
+    assert board.bar(100) is None
+    board.add(finished(1, 0.2))
+    assert [trial.task.trial for trial in board.ranked()] == ["01", "00"]
+    assert board.bar(100) == 0.8
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tuning.leaderboard.atomic_write", full)
+    board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
+    with pytest.raises(CrackdetError, match=r"Cannot write .*No space left.*goes on where"):
+        board.add(finished(0, 0.1))

@@ -1,14 +1,10 @@
-"""Whole searches: with trials that need no training, and with real ones that are killed."""
+"""Whole searches, with trials that need no training."""
 
 import csv
 import functools
 import json
 import multiprocessing
-import os
-import signal
-import subprocess
 import sys
-import time
 
 import keras_tuner
 import numpy as np
@@ -96,10 +92,9 @@ def test_other_objectives_are_maximised(easy, tmp_path, monkeypatch, objective):
     assert columns[columns.index("unfreeze_depth") + 1] == objective
 
 
-@pytest.mark.parametrize("seed", [0, 7])
-def test_a_repeated_search_gives_the_same_trials(easy, tmp_path, seed):
+def test_a_repeated_search_gives_the_same_trials(easy, tmp_path):
     for name in ("one", "two"):
-        easy(tmp_path / name, seed=seed)
+        easy(tmp_path / name, seed=0)  # which KerasTuner alone would take for "draw one"
     assert read(tmp_path / "one") == read(tmp_path / "two")
     assert len({row["seed"] for row in read(tmp_path / "one")}) == 6
 
@@ -250,60 +245,3 @@ def test_kerastuner_opens_the_project(easy, tmp_path):
     best = tuner.get_best_hyperparameters()[0]
     assert {name: best.values[name] for name in found.best} == found.best
     assert len(tuner.oracle.trials) == 6
-
-
-# One trial a job, one job at a time.
-REAL = {
-    "tuner": "random",
-    "max_trials": 3,
-    "epochs": 1,
-    "verbose": 0,
-    "space": SearchSpace(unfreeze_depth=1),
-    "workers": 1,
-    **SMALL,
-}
-PROGRAM = """
-import sys
-import numpy as np
-from crackdet.data import CrackData
-from tuning import SearchSpace, search
-
-parts = np.load(sys.argv[1])
-data = CrackData.from_arrays(
-    *[(parts[f"x{i}"], parts[f"y{i}"]) for i in range(3)], batch_size=12)
-search(data, directory=sys.argv[2], tuner="random", max_trials=3, epochs=1, verbose=0,
-       space=SearchSpace(unfreeze_depth=1), workers=1, alpha=0.35, weights=None)
-"""
-
-
-@pytest.mark.slow
-def test_a_search_killed_in_mid_trial_ends_as_an_undisturbed_one(tmp_path, data):
-    found = search(data, directory=tmp_path / "whole", keep_checkpoints=2, **REAL)
-    assert [row["status"] for row in found.trials] == ["completed"] * 3
-    kept = {path.parent.name for path in found.directory.glob("trial_*/checkpoint.weights.h5")}
-    ranked = sorted(found.trials, key=lambda row: row["val_loss"])
-    assert kept == {f"trial_{row['trial']}" for row in ranked[:2]}
-    assert len(list((found.directory / "tensorboard").iterdir())) == 3
-    assert not (found.directory / "cache").exists()
-
-    parts = [patches(24, 1), patches(16, 2), patches(4, 3)]
-    arrays = {f"{name}{i}": part[k] for i, part in enumerate(parts) for k, name in enumerate("xy")}
-    np.savez(tmp_path / "parts.npz", **arrays)
-    killed = tmp_path / "killed"
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path / "parts.npz"), str(killed)]
-    ) as process:
-        journal = killed / "journal.jsonl"
-        while not journal.exists() or '"event": "end"' not in journal.read_text():
-            assert process.poll() is None, "the search ended before it could be killed"
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-    assert not (killed / "best_hyperparameters.json").exists()
-    first = (killed / "trials.csv").read_text()
-    assert [row["trial"] for row in read(killed)] == ["0"]
-
-    again = search(data, directory=killed, keep_checkpoints=2, **REAL)
-    assert read(killed) == read(found.directory)
-    assert again.best == found.best
-    # The finished trial was not run again: its seconds are those of the killed process.
-    assert (killed / "trials.csv").read_text().startswith(first)

@@ -71,3 +71,9 @@ def test_seconds_add_up_over_stopped_runs(tmp_path: Path, monkeypatch: pytest.Mo
     with folder.timed(tmp_path, "fit"):
         pass
     assert folder.seconds(tmp_path) == {"search": 20.0, "fit": 10.0}
+
+
+def test_a_run_that_was_stopped_while_its_data_loaded_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), folder.timed(tmp_path, "data"):
+        raise KeyboardInterrupt
+    assert folder.open_folder(str(tmp_path), OPTIONS) == tmp_path

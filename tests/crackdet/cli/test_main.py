@@ -53,6 +53,17 @@ def test_every_command_explains_itself(crackdet: Callable[..., Any], command: st
     assert f"usage: crackdet {command}" in outcome.out
 
 
+def test_options_that_do_not_go_together_are_bad_usage(
+    crackdet: Callable[..., Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["--data", "demo", "--out", str(out), "--tuner", "hyperband", "--pruning", "median"]
+    outcome = crackdet("search", *words)
+    assert outcome.code == 2
+    assert "--pruning is not for hyperband" in outcome.err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -90,3 +90,20 @@ def test_options_are_named_like_the_python_arguments_they_become() -> None:
         (evaluate_run, options.EVALUATION),
     ):
         assert set(names) <= set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize(("name", "value"), [("pruning", "median"), ("halving_factor", 4)])
+def test_hyperband_halves_by_itself(name: str, value: object) -> None:
+    resolved = options.resolve({"tuner": "hyperband"}, "photos", options.SEARCH)
+    assert resolved["pruning"] is resolved["halving_factor"] is None
+    with pytest.raises(options.UsageError, match=options.flag(name)):
+        options.resolve({"tuner": "hyperband", name: value}, "photos", options.SEARCH)
+
+
+def test_objectives_are_those_of_the_search() -> None:
+    from tuning.trials import OBJECTIVES
+
+    for name in OBJECTIVES:
+        assert options.OPTIONS["objective"].read(name) == name
+    with pytest.raises(argparse.ArgumentTypeError, match=" or ".join(OBJECTIVES)):
+        options.OPTIONS["objective"].read("accuracy")

@@ -35,6 +35,12 @@ def cache(tmp_path: Path) -> FeatureCache:
     return FeatureCache(tmp_path / "cache", engine="keras", verbose=0)
 
 
+@pytest.fixture(scope="module")
+def model(make_model: MakeModel) -> keras.Model:
+    """For tests that change nothing of it."""
+    return make_model()
+
+
 def all_images(split: ImageSplit) -> np.ndarray:
     return split.images(range(split.num_images))
 
@@ -43,15 +49,13 @@ def refuse_to_compute(*_: object, **__: object) -> None:
     raise AssertionError("computed again")
 
 
-@pytest.mark.parametrize("depth", [0, 3, 18])
 def test_features_are_those_of_the_prefix(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache, depth: int
+    model: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
-    model = make_model()
-    prefix, _ = split_at(model, depth)
+    prefix, _ = split_at(model, 3)
     exact = np.asarray(prefix(all_images(data.train)))
     assert len(np.unique(exact.reshape(len(exact), -1), axis=0)) == len(exact)
-    features = cache.features(model, depth, data.train)
+    features = cache.features(model, 3, data.train)
     assert features.shape == exact.shape
     assert features[3:5].dtype == np.float16
     # Half a unit of float16, and what another batch size changes in float32.
@@ -61,9 +65,12 @@ def test_features_are_those_of_the_prefix(
 
 
 def test_nothing_is_computed_twice(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+    model: keras.Model,
+    make_model: MakeModel,
+    data: CrackData,
+    cache: FeatureCache,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = make_model()
     first = np.asarray(cache.features(model, 17, data.train))
     monkeypatch.setattr(module, "fill", refuse_to_compute)
     again = FeatureCache(cache.directory, engine="keras")
@@ -77,9 +84,8 @@ def test_nothing_is_computed_twice(
 
 
 def test_a_boundary_comes_from_the_nearest_one_that_is_complete(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+    model: keras.Model, data: CrackData, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = make_model()
     most = data.train.subset(range(69))
     cache.features(model, 18, data.train)
     cache.features(model, 17, most)  # nearer to what follows, but one image is lacking
@@ -131,9 +137,8 @@ def test_weights_above_the_boundary_do_not_matter(
 
 
 def test_two_ways_to_split_the_same_images_share_their_rows(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+    model: keras.Model, data: CrackData, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = make_model()
     for split in data.splits.values():
         cache.features(model, 18, split)
     train, validation, test = ((all_images(part), part.labels) for part in data.splits.values())
@@ -163,10 +168,10 @@ def test_views_repeat_whatever_was_asked_for_before(
 
 
 def test_a_view_is_the_augmentation_of_the_image(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    model: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
     flip = keras.layers.RandomFlip("horizontal")
-    features = cache.features(make_model(), 18, data.train, view=1, augmentation=flip)
+    features = cache.features(model, 18, data.train, view=1, augmentation=flip)
     images = all_images(data.train) / 127.5 - 1
     kept, flipped = (
         np.abs(np.asarray(features, np.float32) - expected).max(axis=(1, 2, 3)) < 1e-3
@@ -177,15 +182,13 @@ def test_a_view_is_the_augmentation_of_the_image(
 
 
 def test_views_without_augmentation_are_refused(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    model: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
     with pytest.raises(ValueError, match="the model has none"):
-        cache.features(make_model(), 0, data.train, view=1)
+        cache.features(model, 0, data.train, view=1)
 
 
-def test_wrong_arguments_are_refused(
-    make_model: MakeModel, data: CrackData, tmp_path: Path
-) -> None:
+def test_wrong_arguments_are_refused(model: keras.Model, data: CrackData, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="engine"):
         FeatureCache(tmp_path, engine="onnx")
     images = np.zeros((2, 40, 40, 3), np.uint8)
@@ -193,7 +196,7 @@ def test_wrong_arguments_are_refused(
         train=(images, [0, 1]), validation=(images, [0, 1]), test=(images, [0, 1])
     )
     with pytest.raises(ValueError, match="image_size"):
-        FeatureCache(tmp_path, engine="keras").features(make_model(), 0, other.train)
+        FeatureCache(tmp_path, engine="keras").features(model, 0, other.train)
 
 
 @pytest.mark.parametrize("depth", [0, 2])
@@ -242,12 +245,12 @@ def test_a_killed_pass_leaves_rows_undone_not_wrong(tmp_path: Path, root: Path) 
 
 
 def test_training_a_model_does_not_change_what_the_cache_computes_with(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    model: keras.Model, make_model: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
-    exact = np.asarray(split_at(make_model(), 1)[0](all_images(data.train)))
-    model = make_model()
-    cache.features(model, 1, data.train.subset(range(8)))
+    exact = np.asarray(split_at(model, 1)[0](all_images(data.train)))
+    trained = make_model()
+    cache.features(trained, 1, data.train.subset(range(8)))
     # What training does to blocks that a shallower boundary counts as frozen.
-    for weight in model.get_layer("block_16_project").weights:
+    for weight in trained.get_layer("block_16_project").weights:
         weight.assign(weight * 2)
-    assert_close(cache.features(make_model(), 1, data.train), exact)
+    assert_close(cache.features(model, 1, data.train), exact)

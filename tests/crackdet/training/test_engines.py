@@ -64,12 +64,14 @@ class Broken:
         raise RuntimeError("no such operation")
 
 
-def test_auto_takes_the_engine_that_agrees(
-    network: keras.Model, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("gpu", "expected"), [(False, Same), (True, KerasEngine)])
+def test_auto_takes_the_engine_that_agrees_and_keras_with_a_gpu(
+    gpu: bool, expected: type, network: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engines, "has_gpu", lambda: gpu)
     monkeypatch.setattr(engines, "_is_usable", lambda name: True)
     monkeypatch.setattr(engines, "OpenVinoEngine", Same)
-    assert isinstance(make_engine("auto", network, batches(4)[0]), Same)
+    assert type(make_engine("auto", network, batches(4)[0])) is expected
 
 
 @pytest.mark.parametrize(
@@ -78,15 +80,15 @@ def test_auto_takes_the_engine_that_agrees(
 def test_an_engine_that_disagrees_is_not_used(
     other: type, reason: str, network: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("openvino")
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
     monkeypatch.setattr(engines, "OpenVinoEngine", other)
     monkeypatch.setattr(engines, "_is_usable", lambda name: name == "openvino")
     with pytest.warns(UserWarning, match=reason):
-        assert isinstance(make_engine("auto", network, batches(4)[0]), KerasEngine)
+        assert type(make_engine("auto", network, batches(4)[0])) is KerasEngine
     monkeypatch.setattr(engines, "_is_usable", lambda name: True)
     monkeypatch.setattr(engines, "OnnxEngine", Same)
     with pytest.warns(UserWarning, match=reason):
-        assert isinstance(make_engine("auto", network, batches(4)[0]), Same)
+        assert type(make_engine("auto", network, batches(4)[0])) is Same
     with pytest.raises(CrackdetError, match=f"{reason}.*Use the engine 'keras'"):
         make_engine("openvino", network, batches(4)[0])
 

@@ -27,6 +27,11 @@ def cache(tmp_path: Path) -> FeatureCache:
     return FeatureCache(tmp_path / "cache", engine="keras", verbose=0)
 
 
+def outputs(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """Uncompiled, and in one batch: for a network that runs once that is faster."""
+    return keras.ops.convert_to_numpy(network(inputs))
+
+
 def differences_at_every_depth(
     model: keras.Model, data: CrackData, cache: FeatureCache
 ) -> list[float]:
@@ -40,19 +45,20 @@ def differences_at_every_depth(
     """
     split, rng, found = data.test, np.random.default_rng(0), []
     images = split.images(range(split.num_images))
-    whole = np.asarray(model.predict(images, verbose=0))
+    cuts = [split_at(model, depth) for depth in range(MAX_DEPTH + 1)]
+    prefixes = keras.Model(model.input, [prefix.output for prefix, _ in cuts])
+    whole = outputs(model, images)
     assert np.ptp(whole[:, 1]) > 0.02, "the model tells images apart"
     cache.fill(model, range(MAX_DEPTH + 1), split)
-    for depth in range(MAX_DEPTH + 1):
-        prefix, suffix = split_at(model, depth)
+    boundaries = [keras.ops.convert_to_numpy(each) for each in prefixes(images)]
+    for depth, (exact, (_, suffix)) in enumerate(zip(boundaries, cuts, strict=True)):
         features = np.asarray(cache.features(model, depth, split), np.float32)
-        exact = prefix.predict(images, verbose=0)
         # The rounding itself, and what another order of summing changes in float32.
         noise = 1e-5 * np.abs(exact).max()
         np.testing.assert_allclose(features, exact, rtol=HALF_UNIT, atol=noise)
-        other = exact * (1 + HALF_UNIT * rng.choice([-1, 1], exact.shape))
-        allowed = 2 * np.abs(suffix.predict(other, verbose=0) - whole).max() + 1e-5
-        found.append(float(np.abs(suffix.predict(features, verbose=0) - whole).max()))
+        other = exact * (1 + HALF_UNIT * rng.choice(np.float32([-1, 1]), exact.shape))
+        allowed = 2 * np.abs(outputs(suffix, other) - whole).max() + 1e-5
+        found.append(float(np.abs(outputs(suffix, features) - whole).max()))
         assert found[-1] <= allowed, depth
     return found
 
@@ -72,17 +78,14 @@ def test_every_depth_is_exact_with_real_weights(
     assert max(differences_at_every_depth(model, data, cache)) <= 4 * HALF_UNIT
 
 
-@pytest.mark.parametrize("depth", [0, 2, 6])
 def test_cached_and_plain_trainings_have_one_loss_curve(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache, depth: int
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
     options: dict[str, Any] = {
         "epochs": 3, "head_epochs": 1, "patience": None, "verbose": 0, "seed": 5,
     }  # fmt: skip
-    if not depth:
-        options["head_epochs"] = 3
-    plain = fit(make_model(depth), data, **options).history
-    model = make_model(depth)
+    plain = fit(make_model(6), data, **options).history
+    model = make_model(6)
     cached = fit(model, data, views=1, cache=cache, **options).history
     assert max(plain["loss"]) / min(plain["loss"]) > 1.1, "the curve is no straight line"
     # The loss moves with the features to first order, so by a few half units, and by as much
@@ -108,5 +111,5 @@ def test_features_beyond_float16_are_refused_and_leave_nothing_wrong(
         cache.fill(model, [0, 17], data.test)
     stem.set_weights([gamma, *others])
     features = cache.features(model, 17, data.test)
-    exact = split_at(model, 17)[0].predict(data.test.images(range(18)), verbose=0)
+    exact = outputs(split_at(model, 17)[0], data.test.images(range(18)))
     np.testing.assert_allclose(features, exact, rtol=HALF_UNIT, atol=1e-5 * np.abs(exact).max())

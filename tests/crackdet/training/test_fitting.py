@@ -1,6 +1,7 @@
 """`fit`: phases, stopping, repeatability, and the cached path beside the plain one."""
 
 import csv
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,10 +184,16 @@ def test_users_callbacks_see_the_whole_model(
         on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", epoch == 1)
     )
     rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.5**epoch * 1e-2)
+    biases: list[np.ndarray] = []
+    each = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: biases.append(each.model.get_weights()[-1])
+    )
     history = fit(
         model, data, epochs=9, schedule="plateau", views=1, cache=cache, verbose=0,
-        callbacks=[checkpoint, stop, rate],
+        callbacks=[checkpoint, stop, rate, each],
     )  # fmt: skip
+    assert len(biases) == 2 * 5  # epochs times batches
+    assert not any(np.array_equal(*pair) for pair in itertools.pairwise(biases))
     assert checkpoint.model is model
     assert history.history["learning_rate"] == pytest.approx([1e-2, 5e-3])
     saved = keras.saving.load_model(tmp_path / "best.keras")

@@ -24,9 +24,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
     return FeatureCache(tmp_path_factory.mktemp("cache"), engine="keras", verbose=0)
 
 
-def heads(make_model: MakeModel, places: tuple[int, ...] = (0, 1, 2)) -> list[keras.Model]:
-    first = make_model(augmentation=keras.layers.RandomBrightness(0.3))
-    return [replace_head(first, dropout=DROPOUTS[p], seed=SEEDS[p]) for p in places]
+@pytest.fixture(scope="module")
+def classifier(make_model: MakeModel) -> keras.Model:
+    """Whose backbone the heads stand on; their training changes nothing of it."""
+    return make_model(augmentation=keras.layers.RandomBrightness(0.3))
+
+
+def heads(classifier: keras.Model, places: tuple[int, ...] = (0, 1, 2)) -> list[keras.Model]:
+    return [replace_head(classifier, dropout=DROPOUTS[p], seed=SEEDS[p]) for p in places]
 
 
 def side_by_side(
@@ -51,13 +56,13 @@ def weights_of(model: keras.Model) -> list[np.ndarray]:
 
 
 def test_each_head_comes_out_as_alone(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    classifier: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
     places = (0, 2)
-    models = heads(make_model, places)
+    models = heads(classifier, places)
     found = side_by_side(models, data, cache, places, epochs=2, views=2)
     for place, model, history in zip(places, models, found, strict=True):
-        (alone,) = heads(make_model, (place,))
+        (alone,) = heads(classifier, (place,))
         expected = fit(
             alone, data, epochs=2, learning_rate=RATES[place], seed=SEEDS[place], view_seed=0,
             views=2, cache=cache, verbose=0,
@@ -73,12 +78,12 @@ def test_each_head_comes_out_as_alone(
 
 
 def test_who_stands_beside_a_head_changes_no_bit(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    classifier: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
-    together = heads(make_model)
+    together = heads(classifier)
     histories = side_by_side(together, data, cache, epochs=2)
     for places in ((1,), (2, 0)):
-        others = heads(make_model, places)
+        others = heads(classifier, places)
         found = side_by_side(others, data, cache, places, epochs=2)
         for place, model, history in zip(places, others, found, strict=True):
             for name in ("loss", "val_loss"):
@@ -107,9 +112,9 @@ def test_each_head_stops_when_it_would_alone(
 
 
 def test_a_head_that_diverges_is_told_and_leaves_the_others_alone(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    classifier: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
-    models = heads(make_model)
+    models = heads(classifier)
     untrained = weights_of(models[2])[0]
     models[1].get_layer(HEAD_NAME).set_weights(
         [np.full_like(weight, np.nan) for weight in weights_of(models[1])]
@@ -123,7 +128,7 @@ def test_a_head_that_diverges_is_told_and_leaves_the_others_alone(
 
 
 def test_a_head_that_is_given_up_stops_there(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    classifier: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
     told: list[list[float]] = []
 
@@ -131,22 +136,21 @@ def test_a_head_that_is_given_up_stops_there(
         told.append(losses)
         return losses[0] == told[0][0]  # the first head
 
-    found = side_by_side(heads(make_model, (0, 1)), data, cache, (0, 1), epochs=3, give_up=give_up)
+    found = side_by_side(heads(classifier, (0, 1)), data, cache, (0, 1), epochs=3, give_up=give_up)
     assert [len(history.history["loss"]) for history in found] == [1, 3]
     assert [len(losses) for losses in told] == [1, 1, 2, 3]
     assert told[-1] == found[1].history["val_loss"]
 
 
 def test_models_that_share_nothing_are_refused(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    make_model: MakeModel, classifier: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:
     with pytest.raises(ValueError, match="share their backbone"):
-        side_by_side([make_model(), make_model()], data, cache, (0, 1))
+        side_by_side([classifier, make_model()], data, cache, (0, 1))
     with pytest.raises(ValueError, match="depth 0"):
         side_by_side([make_model(2)], data, cache, (0,))
-    model = make_model()
     with pytest.raises(ValueError, match="1 models, 2 learning rates, 1 seeds"):
-        fit_heads([model], data, learning_rates=[1, 2], seeds=[0], cache=cache)
+        fit_heads([classifier], data, learning_rates=[1, 2], seeds=[0], cache=cache)
     for wrong in ({"learning_rates": [0.0]}, {"learning_rates": [1.0], "epochs": 0}):
         with pytest.raises(ValueError, match="Expected"):
-            fit_heads([model], data, seeds=[0], cache=cache, **wrong)
+            fit_heads([classifier], data, seeds=[0], cache=cache, **wrong)

@@ -1,7 +1,9 @@
 """One cache, several processes, a bounded disk: filled once, never pulled from under a reader."""
 
+import contextlib
 import os
 import pickle
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,11 +16,12 @@ import pytest
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
+from crackdet.layers import augmentation
 from crackdet.models import split_at
-from crackdet.training import CacheTooSmall, FeatureCache, fit, storage
+from crackdet.training import CacheTooSmall, FeatureCache, fit, fitting, storage
 from crackdet.training import cache as module
 from crackdet.training.storage import GB, clear, make_room, stored_tables, table_folder
-from crackdet.training.tables import FeatureTable
+from crackdet.training.tables import LOCK, FeatureTable
 
 MakeModel = Callable[..., keras.Model]
 
@@ -33,6 +36,12 @@ def make_table(directory: Path, name: str, rows: int = 4) -> FeatureTable:
     table = FeatureTable.open(table_folder(directory, meta(name)), meta(name))
     table.write(np.arange(rows), np.ones((rows, ROW), np.float32))
     return table
+
+
+@pytest.fixture(scope="module")
+def model(make_model: MakeModel) -> keras.Model:
+    """For tests that change nothing of it."""
+    return make_model()
 
 
 def names(directory: Path) -> list[str]:
@@ -86,33 +95,30 @@ def test_the_default_budget_is_a_quarter_of_what_would_be_free(
         FeatureCache(tmp_path, max_gb=0)
 
 
+# What a process does that has a table open, without the time that importing Keras takes.
 HOLDER = """
-import pathlib, sys
-from crackdet.training.storage import table_folder
-from crackdet.training.tables import FeatureTable
-from tests.crackdet.training.test_sharing import meta
+import fcntl, os, sys
 
-directory = pathlib.Path(sys.argv[1])
-table = FeatureTable.find(table_folder(directory, meta("used")), meta("used"))
+fcntl.flock(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_SH)
 print("open", flush=True)
 sys.stdin.readline()
-print(float(table.values()[3, 0]), flush=True)
 """
 
 
-def test_a_table_that_another_process_has_open_stays(tmp_path: Path, root: Path) -> None:
+def test_a_table_that_another_process_has_open_stays(tmp_path: Path) -> None:
     for name in ("used", "idle"):
         make_table(tmp_path, name)
-    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    command = [sys.executable, "-c", HOLDER, str(table_folder(tmp_path, meta("used")) / LOCK)]
     with subprocess.Popen(
-        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
         assert [table.meta["prefix"] for table in clear(tmp_path)] == ["used"]
-        assert names(tmp_path) == ["used"]
-        out, _ = holder.communicate("go on\n", timeout=60)
-    assert out == "1.0\n"
+        (stored,) = stored_tables(tmp_path)
+        assert (stored.meta["prefix"], stored.done) == ("used", 4)
+        holder.communicate("go on\n", timeout=60)
+    assert holder.returncode == 0
     assert clear(tmp_path) == [], "the process is gone, and so is its lock"
     assert not list(tmp_path.glob("*/*"))
 
@@ -132,6 +138,8 @@ class Engine:
     def run(self, batches):
         return (np.repeat(batch, ROW, axis=1) for batch in batches)
 
+print("ready", flush=True)
+sys.stdin.readline()
 for turn in range(turns):
     name = "same" if turn % 2 else f"own {turn} of {sys.argv[3]}"
     folder = storage.table_folder(directory, meta(name))
@@ -148,14 +156,31 @@ for turn in range(turns):
 
 
 def test_processes_fill_and_evict_side_by_side(tmp_path: Path, root: Path) -> None:
-    processes = [
-        subprocess.Popen([sys.executable, "-c", FILLER, str(tmp_path), "8", name], cwd=root)
-        for name in "ab"
-    ]
+    command = [sys.executable, "-c", FILLER, str(tmp_path), "8"]
     evictor_rounds = 0
-    while any(process.poll() is None for process in processes):
-        clear(tmp_path)
-        evictor_rounds += 1
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*command, name],
+                    cwd=root,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for name in "ab"
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        # Both have imported Keras, which takes most of their time: now all three go at once.
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        while any(process.poll() is None for process in processes):
+            clear(tmp_path)
+            evictor_rounds += 1
     assert [process.returncode for process in processes] == [0, 0]
     assert evictor_rounds > 5
     assert sum(table.size for table in stored_tables(tmp_path)) <= 6_100_000
@@ -165,31 +190,19 @@ def test_processes_fill_and_evict_side_by_side(tmp_path: Path, root: Path) -> No
         assert table.values()[:, 0].tolist() == [1, 2, 3, 4]
 
 
-FULL = """
-import pathlib, resource, signal, sys
-import numpy as np
-from crackdet.errors import CrackdetError
-from crackdet.training.storage import table_folder
-from crackdet.training.tables import FeatureTable
-from tests.crackdet.training.test_sharing import ROW, meta
-
-directory = pathlib.Path(sys.argv[1])
-table = FeatureTable.open(table_folder(directory, meta("full")), meta("full"))
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1_200_000, 1_200_000))
-try:
-    table.write(np.arange(4), np.ones((4, ROW), np.float32))
-except CrackdetError as error:
-    print(error)
-"""
-
-
-def test_a_full_disk_leaves_nothing_wrong(tmp_path: Path, root: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path)], cwd=root, capture_output=True, text=True
-    )
-    assert "Free disk space or choose another folder" in result.stdout, result.stderr
-    table = FeatureTable.find(table_folder(tmp_path, meta("full")), meta("full"))
+def test_a_full_disk_leaves_nothing_wrong(tmp_path: Path) -> None:
+    folder = table_folder(tmp_path, meta("full"))
+    table = FeatureTable.open(folder, meta("full"))
+    ones = np.ones((4, ROW), np.float32)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file that may not grow further is as good as a full disk; Python ignores the signal.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_200_000, hard))
+    try:
+        with pytest.raises(CrackdetError, match="Free disk space or choose another folder"):
+            table.write(np.arange(4), ones)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    table = FeatureTable.find(folder, meta("full"))
     assert table is not None
     assert not table.done().any()
     table.write(np.arange(4), np.full((4, ROW), 2.0))
@@ -208,9 +221,8 @@ def test_what_a_killed_process_left_half_made_is_swept(tmp_path: Path) -> None:
 
 
 def test_one_pass_fills_several_boundaries(
-    make_model: MakeModel, data: CrackData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: keras.Model, data: CrackData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = make_model()
     cache = FeatureCache(tmp_path, engine="keras", verbose=0)
     first = data.train.subset(range(30))
     cache.fill(model, [2], first)
@@ -226,7 +238,7 @@ def test_one_pass_fills_several_boundaries(
     assert passes == [([0, 2, 6], 70)]
     images = data.train.images(range(70))
     for depth in (0, 2, 6):
-        exact = split_at(model, depth)[0].predict(images, verbose=0)
+        exact = keras.ops.convert_to_numpy(split_at(model, depth)[0](images))
         np.testing.assert_allclose(
             cache.features(model, depth, data.train),
             exact,
@@ -236,6 +248,19 @@ def test_one_pass_fills_several_boundaries(
     assert len(passes) == 1
     cache.fill(model, [0, 2, 6], first)
     assert len(passes) == 1, "nothing is lacking"
+
+
+def test_a_pass_over_other_boundaries_of_the_same_shape_is_another(
+    model: keras.Model, data: CrackData, tmp_path: Path
+) -> None:
+    """Depths 2 and 3 differ only in where their boundary branches off the same layers."""
+    cache = FeatureCache(tmp_path, engine="keras", verbose=0)
+    for depth, split in ((2, data.train), (3, data.validation)):
+        cache.fill(model, [0, depth], split)
+        exact = np.asarray(split_at(model, depth)[0](split.images(range(split.num_images))))
+        noise = 1e-5 * np.abs(exact).max()
+        features = cache.features(model, depth, split)
+        np.testing.assert_allclose(features, exact, rtol=2**-11, atol=noise)
 
 
 def test_a_search_prepares_the_depths_that_fit(
@@ -259,7 +284,7 @@ def test_a_phase_without_room_trains_on_images(
     bright = keras.layers.RandomBrightness(0.3)
     model = make_model(18, augmentation=bright, dropout=0.0)
     cache = small_cache(tmp_path, 0.35)
-    with pytest.warns(UserWarning, match=r"depth 18, view 0, need .* Phase fine_tune trains"):
+    with pytest.warns(UserWarning, match=r"depth 18, 1 view, need .* Phase fine_tune trains"):
         fit(model, data, views=1, cache=cache, epochs=2, head_epochs=1, verbose=0)
     assert {table.meta["depth"] for table in stored_tables(tmp_path)} == {0}
 
@@ -287,19 +312,46 @@ def test_predictions_need_no_room(make_model: MakeModel, data: CrackData, tmp_pa
 
 
 def test_features_and_caches_travel_to_other_processes(
-    make_model: MakeModel, data: CrackData, tmp_path: Path
+    model: keras.Model, data: CrackData, tmp_path: Path
 ) -> None:
     cache = small_cache(tmp_path, 100)
-    features = cache.features(make_model(), 2, data.train.subset([4, 9, 2]))
+    features = cache.features(model, 2, data.train.subset([4, 9, 2]))
     text = pickle.dumps(features)
     assert len(text) < 2000, "no features travel"
     np.testing.assert_array_equal(pickle.loads(text), features)
     again = pickle.loads(pickle.dumps(cache))
     assert again.max_bytes == 10**8
-    np.testing.assert_array_equal(
-        again.features(make_model(), 2, data.train.subset([9])), features[1:2]
-    )
+    np.testing.assert_array_equal(again.features(model, 2, data.train.subset([9])), features[1:2])
     del features
     clear(tmp_path)
     with pytest.raises(CrackdetError, match="are gone"):
         pickle.loads(text)
+
+
+def test_a_training_without_room_computes_nothing(
+    make_model: MakeModel, data: CrackData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One view and validation would fit, three views do not."""
+    model = make_model(augmentation=augmentation(seed=0))
+    cache = small_cache(tmp_path, 1)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(module, "fill", refuse)
+    cache.check_room(model, 18, data)
+    with pytest.raises(CacheTooSmall, match=r"depth 18, 3 views, need"):
+        fitting._on_features(model, data, 18, 3, cache, 0, 0)
+
+
+def test_what_is_no_table_of_ours_does_no_harm(
+    model: keras.Model, data: CrackData, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path, engine="keras", verbose=0)
+    cache.fill(model, [17], data.validation)
+    (universe,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    (universe / "other").mkdir()
+    (universe / "other" / "table.json").write_text("{}")
+    cache.fill(model, [0], data.validation)
+    with pytest.raises(ValueError, match="train is empty"):
+        cache.features(model, 0, data.train.subset([]))

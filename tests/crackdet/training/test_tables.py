@@ -1,6 +1,8 @@
 """Tables of features: whole or absent, never served damaged."""
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from crackdet.errors import CrackdetError
 from crackdet.training import tables
+from crackdet.training.locks import in_turn
 from crackdet.training.tables import FeatureTable
 
 META = {"rows": 20, "row_shape": [3, 2], "prefix": "abc"}
@@ -110,3 +113,26 @@ def test_a_folder_removed_while_a_table_is_made_is_made_again(
     monkeypatch.setattr(tables.tempfile, "mkdtemp", make_after_removal)
     assert FeatureTable.open(folder, META).values().shape == (20, 3, 2)
     assert removed
+
+
+def test_a_table_that_may_be_read_alone_is_read(
+    table: FeatureTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.arange(20)
+    table.write(rows, values(rows))
+    opened = os.open
+
+    def read_only(path: Any, flags: int, *mode: int) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    again = FeatureTable.find(table.folder, META)
+    assert again is not None
+    np.testing.assert_array_equal(again.values(), values(rows))
+    with (
+        pytest.raises(CrackdetError, match=r"Cannot write to .*Permission denied"),
+        in_turn(table.folder / "filling", lambda: None),
+    ):
+        pass
