@@ -3,6 +3,7 @@
 import builtins
 import operator
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -84,6 +85,18 @@ def test_a_search_survives_the_loss_of_a_node(cluster, data, tmp_path, whole, ca
     assert found.best == whole.best
     with pytest.raises(RuntimeError, match="shut down"):
         executor.submit(os.getpid)
+
+
+@pytest.mark.slow
+def test_an_error_does_not_wait_for_what_runs(cluster):
+    def fail(executor):
+        executor.submit(time.sleep, 300)
+        raise ZeroDivisionError
+
+    start = time.monotonic()
+    with pytest.raises(ZeroDivisionError), ray_executor(cluster.address) as executor:
+        fail(executor)
+    assert time.monotonic() - start < 100
 
 
 def test_an_address_that_nobody_answers_is_named():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tuning.jobs
+import tuning.searching
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from tests.tuning.conftest import SIZE, Inline, bowl, patches
@@ -156,6 +157,28 @@ def test_a_search_goes_on_with_as_many_workers_as_it_began_with(easy, tmp_path):
         easy(tmp_path / "search", stops={"11"}, executor=two, **options)
     easy(tmp_path / "search", executor=Inline(), **options)
     assert read(tmp_path / "search") == read(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("tuner", "max_trials", "workers"),
+    [("random", 12, 16), ("bayesian", 12, 3), ("hyperband", 4, 2), ("bayesian", 100, 16)],
+)
+def test_a_tuner_that_learns_has_something_to_learn_from(monkeypatch, tuner, max_trials, workers):
+    monkeypatch.setattr(tuning.searching, "default_workers", lambda: 16)
+    assert tuning.searching._workers(None, tuner, max_trials) == workers
+
+
+def test_a_disk_that_is_full_of_features_stops_the_search_with_its_sentence(
+    data, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise CrackdetError("no space")
+
+    monkeypatch.setattr(CrackHyperModel, "fill_cache", full)
+    options = {"tuner": "random", "max_trials": 2, "space": DEEP, "executor": Inline()}
+    with pytest.raises(CrackdetError, match="no space"):
+        search(data, directory=tmp_path / "search", alpha=0.35, weights=None, **options)
+    assert not (tmp_path / "search" / "trials.csv").exists()
 
 
 def test_a_finished_search_is_read_not_run_again(easy, tmp_path):
