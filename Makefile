@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 PACKAGES := crackdet tfds_builder tuning
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '.*')
 
-# What computes through Keras, tested on every backend. The other folders hold no code that does;
-# the command line does by way of these, and tests/crackdet/cli/test_backends.py runs it on each.
+# What computes through Keras, tested on every backend. The other folders and the rest of the search
+# (its oracles, journal, tables) hold no code that does; the command line does by way of these, and
+# tests/crackdet/cli/test_backends.py runs it on each.
 BACKEND_TESTS := $(addprefix tests/,crackdet/layers crackdet/models crackdet/training \
-	crackdet/evaluation tuning)
+	crackdet/evaluation $(patsubst %,tuning/test_%.py,hypermodel pruning search trials workers))
 
 .PHONY: demo test test-jax test-torch test-search test-rest clean
 .DELETE_ON_ERROR:
