@@ -65,7 +65,7 @@ class Leaderboard:
         self.trials.append(Finished(trial.task, bare))
         with atomic_write(self.folder / "trials.csv") as temporary:
             temporary.write_text(self.as_csv(), "utf-8")
-        kept = {each.task.trial for each in self.ranked()[: self.keep_checkpoints]}
+        kept = {each.task.trial for each in self._unpruned()[: self.keep_checkpoints]}
         for each in self.trials:
             if each.task.trial not in kept:
                 checkpoint(self.folder, each.task.trial).unlink(missing_ok=True)
@@ -102,12 +102,15 @@ class Leaderboard:
             ),
         )
 
+    def _unpruned(self) -> list[Finished]:
+        return [trial for trial in self.ranked() if not trial.outcome.pruned]
+
     def bar(self, images: int) -> float | None:
         """Returns what a trial must beat for its weights to be kept; None where it need not."""
         never = -math.inf if self.direction == "min" else math.inf
         if not self.keep_checkpoints:
             return never
-        ranked = [trial for trial in self.ranked() if not trial.outcome.pruned]
+        ranked = self._unpruned()
         if len(ranked) < self.keep_checkpoints:
             return None
         last = ranked[self.keep_checkpoints - 1]

@@ -123,12 +123,12 @@ class Ledger:
         if task.trial not in self._outcomes:
             return False
         outcome = self._outcomes[task.trial]
-        if outcome.failed:
-            trial.status, trial.message = TrialStatus.FAILED, outcome.error
-        else:
-            self._oracle.update_trial(trial.trial_id, outcome.metrics)
-            trial.status = TrialStatus.COMPLETED
         with writing(self._folder):
+            if outcome.failed:
+                trial.status, trial.message = TrialStatus.FAILED, outcome.error
+            else:
+                self._oracle.update_trial(trial.trial_id, outcome.metrics)
+                trial.status = TrialStatus.COMPLETED
             self._oracle.end_trial(trial)
         self._told += 1
         return True

@@ -66,8 +66,8 @@ def open_project(
 def workers_before(directory: str | os.PathLike[str]) -> int | None:
     """Returns with how many workers the search in a folder began; None if there is none.
 
-    What "bayesian" and "hyperband" propose depends on it, while the number that a machine affords
-    may be another by the time that a search goes on.
+    What "bayesian" and "hyperband" propose depends on it, while a machine may afford another number
+    by the time that a search goes on.
     """
     file = Path(directory) / OPTIONS
     return read_json(file).get(MADE_WITH, {}).get("workers") if file.is_file() else None
@@ -104,10 +104,14 @@ def writing(path: Path) -> Iterator[None]:
     """Turns what goes wrong while a search writes, a full disk say, into a sentence."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        # KerasTuner writes through TensorFlow where that is the backend, whose errors are its own.
+        if not isinstance(error, OSError) and not type(error).__module__.startswith("tensorflow"):
+            raise
+        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
         raise CrackdetError(
-            f"Cannot write {path}: {error.strerror}. Mend that and give the same options again: "
-            "the search goes on where it stopped."
+            f"Cannot write {path}: {reason}. Mend that and give the same options again: the "
+            "search goes on where it stopped."
         ) from error
 
 

@@ -84,8 +84,9 @@ def search(
 
     Equal arguments give equal trials to the bit, however many workers there are for "random" and
     "grid". What "bayesian" and "hyperband" propose depends on what they have been told, and so on
-    `workers`, but not on how long trials take. With pruning, a trial is compared with those that
-    ended before it began, so that only one worker repeats to the bit.
+    the `workers` that the search began with, but not on how long trials take. With pruning, a
+    trial is compared with those that ended before it began, so that only one worker repeats to the
+    bit.
 
     The folder holds trials.csv (one row a trial, rewritten after each),
     best_hyperparameters.json (at the end), KerasTuner's project, tensorboard/ (one run a trial,
@@ -118,10 +119,9 @@ def search(
             augmentation, which is far slower.
         cache: Where frozen features are kept. Defaults to a folder in `directory`, removed at
             the end.
-        workers: Trials at once. Defaults to as many as a search that goes on began with, else to
-            one a core, as far as memory goes; 1 on a GPU; with `executor`, to its attribute
-            `workers`, else to 1. For "bayesian" and "hyperband", which learn from trials that
-            have ended, to no more than a quarter of `max_trials`, but 2.
+        workers: Trials at once. Defaults to one a core, as far as memory goes; 1 on a GPU; with
+            `executor`, to its attribute `workers`, else to 1; for "bayesian" and "hyperband", which
+            learn from trials that have ended, to at most a quarter of `max_trials`, or 2.
         executor: What runs trials: any `concurrent.futures.Executor`, such as that of
             `tuning.cluster`. It is left open. Defaults to processes on this machine.
         seed: Seed of the search, 0 or more.
@@ -177,7 +177,9 @@ def search(
         "data": data.fingerprint,
     }
     if workers is None:
-        workers = workers_before(directory) or _workers(executor, tuner, max_trials)
+        workers = _workers(executor, tuner, max_trials)
+    # What a tuner knows when it proposes is what it knew when the search began, whatever runs now.
+    ahead = math.inf if tuner in INDEPENDENT else workers_before(directory) or workers
     part = search_part(data, search_images, seed)
     first = trial_limit(tuner, space, max_trials)
     rungs = (
@@ -221,9 +223,7 @@ def search(
             pruning == "median",
             keep_checkpoints,
         )
-        ledger = Ledger(
-            oracle, journal, seed=seed, ahead=math.inf if tuner in INDEPENDENT else workers
-        )
+        ledger = Ledger(oracle, journal, seed=seed, ahead=ahead)
         if before := len(ledger.finished()):
             display.say(f"Going on after {before} finished trials in {folder}.")
         # An oracle that has not yet said how deep its trials go: features at the deepest boundary

@@ -254,8 +254,8 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=whole(1),
         metavar="N",
-        help="trials at once (default: as many as --out began with, else one a core, as far as "
-        "memory goes; on Ray one for each of the cluster's)",
+        help="trials at once (default: one a core, as far as memory goes, on Ray one for each of "
+        "the cluster's; for bayesian and hyperband at most a quarter of the trials, or 2)",
     )
     group.add_argument(
         "--ray",

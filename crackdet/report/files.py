@@ -42,11 +42,19 @@ class Trials:
         return _float(row.get(column, ""))
 
     def finished(self) -> list[dict[str, str]]:
-        """The trials with an objective, best first; those on more images before all others."""
+        """The trials with an objective, best first.
+
+        Those on more images come before all others, and pruned ones after those that were not.
+        """
         sign = -1 if self.maximize else 1
         rows = [row for row in self.rows if not self.failed(row)]
         return sorted(
-            rows, key=lambda row: (-self.images(row), sign * self.value(row, self.objective))
+            rows,
+            key=lambda row: (
+                -self.images(row),
+                row.get("status") == "pruned",
+                sign * self.value(row, self.objective),
+            ),
         )
 
     def images(self, row: dict[str, str]) -> int:

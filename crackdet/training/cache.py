@@ -191,7 +191,7 @@ class FeatureCache:
         works = Wanted.of_training(model, depths, data, views, augmentation, seed)
         held = [self._found(each) for each in works]  # open, so that no pass removes them
         needed = missing_bytes(works, held)
-        while needed:
+        while sum(needed.values()):
             available = storage.room(self.directory, self.max_bytes)
             if sum(needed.values()) <= available:
                 break

@@ -107,7 +107,14 @@ class EpochCurves(keras.callbacks.Callback):
 
 
 # Keras marks those of its own, which do nothing, with `_is_default`.
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+BATCH_HOOKS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
 
 
 class OnWholeModel(keras.callbacks.Callback):
@@ -172,9 +179,11 @@ class OnWholeModel(keras.callbacks.Callback):
         self._list.on_test_end(logs)
 
     def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._sync()
         self._list.on_test_batch_begin(batch, logs)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._sync()
         self._list.on_test_batch_end(batch, logs)
 
 

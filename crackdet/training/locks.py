@@ -21,7 +21,7 @@ def share(path: Path) -> int | None:
         gone, or was removed by the process that this one waited for.
     """
     try:
-        descriptor = _open(path)
+        descriptor = _open(path, os.O_RDWR | os.O_CREAT)
     except (FileNotFoundError, NotADirectoryError):
         return None
     fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -39,7 +39,7 @@ def share(path: Path) -> int | None:
 def is_shared(path: Path) -> bool:
     """Returns whether anybody holds a shared lock on a file."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = _open(path, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
@@ -86,10 +86,10 @@ def in_turn(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, flags: int) -> int:
     """Opens a file, for reading alone where a cache may be read and not written."""
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        return os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from crackdet.errors import CrackdetError
-from tuning.project import LOCK, Journal, open_project
+from tuning.project import LOCK, Journal, open_project, writing
 
 OPTIONS = {"tuner": "random", "space": {"dropout": (0.0, 0.5)}, "seed": 0}
 
@@ -106,3 +106,18 @@ def test_journal_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "folder").rmdir()
     with pytest.raises(CrackdetError, match=r"Cannot write .*No such file"):
         journal.append({"event": "start"})
+
+
+def test_errors_of_tensorflow_and_the_system_become_sentences(tmp_path):
+    class ResourceExhaustedError(Exception):
+        __module__ = "tensorflow.python.framework.errors_impl"
+        message = "No space left on device"
+
+    for error in (ResourceExhaustedError(), OSError(28, "No space left on device")):
+        with (
+            pytest.raises(CrackdetError, match="Cannot write .*: No space left"),
+            writing(tmp_path),
+        ):
+            raise error
+    with pytest.raises(KeyError), writing(tmp_path):
+        raise KeyError

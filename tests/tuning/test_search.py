@@ -147,14 +147,15 @@ def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, capsys):
     assert not multiprocessing.active_children()
 
 
-def test_a_search_goes_on_with_as_many_workers_as_it_began_with(easy, tmp_path):
-    """What a Bayesian search proposes depends on their number, which a machine may not keep."""
+def test_a_bayesian_search_goes_on_to_the_same_trials_with_fewer_workers(easy, tmp_path):
+    """What it proposes depends on their number, which a machine may not keep."""
     two = Inline()
     two.workers = 2
-    options = {"tuner": "bayesian", "max_trials": 14, "workers": None}
+    line = SearchSpace(0.3, (1e-5, 1e-2), 4)
+    options = {"tuner": "bayesian", "max_trials": 8, "space": line, "workers": None}
     easy(tmp_path / "whole", executor=two, **options)
     with pytest.raises(KeyboardInterrupt):
-        easy(tmp_path / "search", stops={"11"}, executor=two, **options)
+        easy(tmp_path / "search", stops={"6"}, executor=two, **options)
     easy(tmp_path / "search", executor=Inline(), **options)
     assert read(tmp_path / "search") == read(tmp_path / "whole")
 

@@ -12,7 +12,7 @@ import pytest
 
 from crackdet.errors import CrackdetError
 from crackdet.training import tables
-from crackdet.training.locks import in_turn
+from crackdet.training.locks import in_turn, is_shared
 from crackdet.training.tables import FeatureTable
 
 META = {"rows": 20, "row_shape": [3, 2], "prefix": "abc"}
@@ -131,6 +131,7 @@ def test_a_table_that_may_be_read_alone_is_read(
     again = FeatureTable.find(table.folder, META)
     assert again is not None
     np.testing.assert_array_equal(again.values(), values(rows))
+    assert is_shared(table.folder / "lock")
     with (
         pytest.raises(CrackdetError, match=r"Cannot write to .*Permission denied"),
         in_turn(table.folder / "filling", lambda: None),
