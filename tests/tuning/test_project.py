@@ -115,7 +115,7 @@ def test_errors_of_tensorflow_and_the_system_become_sentences(tmp_path):
 
     for error in (ResourceExhaustedError(), OSError(28, "No space left on device")):
         with (
-            pytest.raises(CrackdetError, match="Cannot write .*: No space left"),
+            pytest.raises(CrackdetError, match=r"Cannot write .*: No space left"),
             writing(tmp_path),
         ):
             raise error

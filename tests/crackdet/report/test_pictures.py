@@ -11,7 +11,7 @@ from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
 from crackdet.report import curves, decisions, images, write_report, write_search_pictures
 from crackdet.report.architecture import architecture, merge_alike, shape
-from crackdet.report.files import read_rows, read_run
+from crackdet.report.files import Trials, read_rows, read_run
 from crackdet.report.page import page as make_page
 from crackdet.report.search import search_pictures
 from crackdet.report.theme import VERMILION
@@ -332,3 +332,12 @@ def test_close_values_are_told_apart(run_dir):
     assert ends == ["0.6931", "0.69312"]
     depth = next(p for p in pictures if p.name == "search_unfreeze_depth").figure.axes[0]
     assert (depth.get_xticks() == np.round(depth.get_xticks())).all()
+
+
+def test_a_pruned_trial_is_not_called_the_best():
+    rows = [
+        {"trial": "0", "status": "pruned", "images": "100", "val_accuracy": "0.9"},
+        {"trial": "1", "status": "completed", "images": "100", "val_accuracy": "0.8"},
+    ]
+    trials = Trials(rows, [], "val_accuracy", maximize=True)
+    assert [row["trial"] for row in trials.finished()] == ["1", "0"]
