@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import math
+import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
@@ -32,6 +33,12 @@ def patches(count, seed):
     labels = np.arange(count) % 2
     images = random.normal(150, 20, (count, SIZE, SIZE, 3)) - 60 * labels[:, None, None, None]
     return np.clip(images, 0, 255).astype(np.uint8), labels
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_works():
+    """What tests start can be interrupted, which a shell turns off for what it runs behind it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
