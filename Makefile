@@ -13,7 +13,7 @@ SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -n
 BACKEND_TESTS := $(addprefix tests/,crackdet/layers crackdet/models crackdet/training \
 	crackdet/evaluation $(patsubst %,tuning/test_%.py,hypermodel pruning search trials workers))
 
-.PHONY: demo test test-jax test-torch test-search test-rest clean
+.PHONY: demo test test-jax test-torch test-search test-jobs test-rest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/crackdet-installed
@@ -23,7 +23,8 @@ test: $(VENV)/crackdet-installed $(VENV)/tools-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(MAKE) --no-print-directory --output-sync -j2 test-jax test-torch test-search test-rest
+	$(MAKE) --no-print-directory --output-sync -j2 \
+		test-search test-rest test-jax test-jobs test-torch
 
 # JAX spends most of the time of a test on compiling; unoptimized code takes a third less, and what
 # was compiled for one test serves others.
@@ -33,12 +34,15 @@ test-jax test-torch: test-%: $(VENV)/tools-installed
 		JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
 		$(BIN)/pytest -m "not slow" $(BACKEND_TESTS)
 
-# All tests on TensorFlow, in two parts for two cores.
+# All tests on TensorFlow, in parts for two cores: the search, whole jobs, and the rest.
 test-search: $(VENV)/tools-installed
 	$(BIN)/pytest tests/tuning
 
+test-jobs: $(VENV)/tools-installed
+	$(BIN)/pytest tests/crackdet/cli tests/examples
+
 test-rest: $(VENV)/tools-installed
-	$(BIN)/pytest --ignore tests/tuning
+	$(BIN)/pytest --ignore tests/tuning --ignore tests/crackdet/cli --ignore tests/examples
 
 clean:
 	rm -rf $(VENV) build *.egg-info
