@@ -293,7 +293,8 @@ def main() -> None:
         same_answer(options, data, plain, (0, 6))
     if "profile" in options.parts:
         what_is_left(options, data, (0, 6))
-    print(f"ratio {ratio:.1f}x")
+    if ratio:
+        print(f"ratio {ratio:.1f}x")
 
 
 if __name__ == "__main__":
