@@ -18,7 +18,6 @@ import numpy as np
 
 from crackdet.data.dataset import CrackData
 from crackdet.data.splits import ImageSplit
-from crackdet.errors import CrackdetError
 from crackdet.files import read_json
 from crackdet.models import split_at, unfreeze_depth
 from crackdet.training import storage
@@ -26,7 +25,7 @@ from crackdet.training.digests import config_digest, network_digest
 from crackdet.training.engines import ENGINES, Engine, jit_compile, make_engine
 from crackdet.training.features import CachedFeatures, FeatureBatches
 from crackdet.training.locks import in_turn
-from crackdet.training.passes import fill, flattened, image_batches, table_batches
+from crackdet.training.passes import end_of, fill, flattened, image_batches, table_batches
 from crackdet.training.storage import FILLING_LOCK, CacheTooSmall, table_folder
 from crackdet.training.tables import RECORD, FeatureTable
 from crackdet.training.views import Augmenter, make_augmenter
@@ -204,17 +203,25 @@ class FeatureCache:
             held.append(self._tables(model, each, sorted(needed)))
         return sorted(needed)
 
-    def check_room(
+    def training_features(
         self, model: keras.Model, depth: int, data: CrackData, views: int = 1, seed: int = 0
-    ) -> None:
-        """Raises CacheTooSmall where a training's features do not fit, before any is computed.
+    ) -> tuple[list[CachedFeatures], CachedFeatures]:
+        """Returns what a training runs on; where not all of it has room, nothing is computed.
 
         Args:
-            model: As in `prepare`.
+            model: A classifier of `crackdet.models`.
             depth: Unfreeze depth, 0..18.
-            data: As in `prepare`.
-            views: As in `prepare`.
-            seed: As in `prepare`.
+            data: Its `train` and `validation` are used.
+            views: As in `prepare`, by the model's own augmentation.
+            seed: Seed of the augmented views.
+
+        Returns:
+            Features of each view of `data.train`, and those of `data.validation`.
+
+        Raises:
+            CacheTooSmall: As `features`.
+            CrackdetError: As `features`.
+            ValueError: As `features`.
         """
         works = Wanted.of_training(model, [depth], data, views, None, seed)
         held = [self._found(each) for each in works]
@@ -222,6 +229,10 @@ class FeatureCache:
         available = storage.room(self.directory, self.max_bytes) if needed else 0
         if needed > available:
             raise storage.too_small(_what(depth, views), needed, available, self.max_bytes)
+        clean, validation, *augmented = (
+            CachedFeatures(self._tables(model, each)[depth], each.split.rows) for each in works
+        )
+        return [clean, *augmented], validation
 
     def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
         """Returns the whole model's probabilities, computing only what is not frozen.
@@ -256,7 +267,7 @@ class FeatureCache:
         depths = list(wanted.metas if depths is None else depths)
         tables = self._found(wanted)
         if wanted.lacking(tables, depths):
-            self._make_directory()
+            storage.make_directory(self.directory)
             with in_turn(self.directory / FILLING_LOCK, self._say_that_it_waits):
                 tables = self._found(wanted)  # another process may have been faster
                 if lacking := wanted.lacking(tables, depths):
@@ -293,12 +304,12 @@ class FeatureCache:
             tables[depth] = FeatureTable.open(table_folder(self.directory, meta), meta)
         chosen = [tables[depth] for depth in lacking]
         undone = ~np.all([table.done()[wanted.rows] for table in chosen], axis=0)
-        boundaries = [_end(model, wanted.prefixes[depth]) for depth in lacking]
+        boundaries = [end_of(model, wanted.prefixes[depth]) for depth in lacking]
         if source is None:
             network = flattened(model.get_layer(PREPROCESSING_LAYER).input, boundaries)
             batches = image_batches(wanted.split, wanted.indices[undone], self._augment(wanted))
         else:
-            network = flattened(_end(model, source[1]), boundaries)
+            network = flattened(end_of(model, source[1]), boundaries)
             batches = table_batches(source[0], wanted.rows[undone])
         count = int(undone.sum())
         sizes = [table.row_size for table in chosen]
@@ -373,22 +384,9 @@ class FeatureCache:
             self._augmenters[key] = make_augmenter(wanted.layer, wanted.split.image_size)
         return partial(self._augmenters[key], view=wanted.view, seed=wanted.seed)
 
-    def _make_directory(self) -> None:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CrackdetError(
-                f"Cannot make a cache in {self.directory}: {error.strerror}. Choose another folder."
-            ) from error
-
     def _say_that_it_waits(self) -> None:
         if self.verbose:
             print(f"Waiting for another process that fills {self.directory}.", flush=True)
-
-
-def _end(model: keras.Model, prefix: keras.Model) -> Any:
-    """Returns the tensor in the model's own graph at which a prefix ends."""
-    return model.get_layer(prefix.layers[-1].name).output
 
 
 def _what(depth: int, views: int) -> str:

@@ -287,11 +287,7 @@ def _on_features(
     view_seed: int,
 ) -> Source:
     train, validation = data.train, data.validation
-    cache.check_room(model, depth, data, views, view_seed)
-    shown = [
-        cache.features(model, depth, train, view=view, seed=view_seed) for view in range(views)
-    ]
-    clean = cache.features(model, depth, validation)
+    shown, clean = cache.training_features(model, depth, data, views, view_seed)
     size = train.batch_size
     return (
         split_at(model, depth)[1],

@@ -93,11 +93,7 @@ def fit_heads(
     train, validation = data.train, data.validation
     for model, seed in zip(models, seeds, strict=True):
         reseed(model, seed)
-    cache.check_room(models[0], 0, data, views, view_seed)
-    shown = [
-        cache.features(models[0], 0, train, view=view, seed=view_seed) for view in range(views)
-    ]
-    clean = cache.features(models[0], 0, validation)
+    shown, clean = cache.training_features(models[0], 0, data, views, view_seed)
     size = train.batch_size
     batches = _Stacked(
         [

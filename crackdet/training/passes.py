@@ -65,6 +65,11 @@ def flattened(start: Any, boundaries: Sequence[Any]) -> keras.Model:
     return keras.Model(start, keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0])
 
 
+def end_of(model: keras.Model, prefix: keras.Model) -> Any:
+    """Returns the tensor in the model's own graph at which a prefix ends."""
+    return model.get_layer(prefix.layers[-1].name).output
+
+
 def image_batches(
     split: ImageSplit,
     indices: np.ndarray,

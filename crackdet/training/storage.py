@@ -75,6 +75,20 @@ def stored_tables(directory: Path) -> list[StoredTable]:
     return sorted(filter(None, tables), key=lambda table: table.last_use)
 
 
+def make_directory(directory: Path) -> None:
+    """Makes a cache's folder unless it stands.
+
+    Raises:
+        CrackdetError: If it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CrackdetError(
+            f"Cannot make a cache in {directory}: {error.strerror}. Choose another folder."
+        ) from error
+
+
 def default_limit(directory: Path) -> int:
     """Returns the bytes that a cache may take when it is not told."""
     held = sum(table.size for table in stored_tables(directory))

@@ -16,8 +16,7 @@ def in_order(found):
     return sorted(found, key=lambda trial: trial.task.trial)
 
 
-# Not the Bayesian one, whose proposals take a second each: tests of the engine repeat its search.
-@pytest.mark.parametrize("tuner", ["hyperband", "random", "grid"])
+@pytest.mark.parametrize("tuner", TUNERS)
 def test_every_seed_repeats_zero_included(trials, tmp_path, tuner):
     first = trials(tuner, seed=0, max_trials=6)
     again = trials(tuner, seed=0, max_trials=6, journal=tmp_path / "again.jsonl")

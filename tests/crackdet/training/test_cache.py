@@ -49,13 +49,14 @@ def refuse_to_compute(*_: object, **__: object) -> None:
     raise AssertionError("computed again")
 
 
+@pytest.mark.parametrize("depth", [0, 3, 18])
 def test_features_are_those_of_the_prefix(
-    model: keras.Model, data: CrackData, cache: FeatureCache
+    model: keras.Model, data: CrackData, cache: FeatureCache, depth: int
 ) -> None:
-    prefix, _ = split_at(model, 3)
+    prefix, _ = split_at(model, depth)
     exact = np.asarray(prefix(all_images(data.train)))
     assert len(np.unique(exact.reshape(len(exact), -1), axis=0)) == len(exact)
-    features = cache.features(model, 3, data.train)
+    features = cache.features(model, depth, data.train)
     assert features.shape == exact.shape
     assert features[3:5].dtype == np.float16
     # Half a unit of float16, and what another batch size changes in float32.

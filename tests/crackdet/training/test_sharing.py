@@ -339,7 +339,8 @@ def test_a_training_without_room_computes_nothing(
         raise AssertionError("computed")
 
     monkeypatch.setattr(module, "fill", refuse)
-    cache.check_room(model, 18, data)
+    with pytest.raises(AssertionError, match="computed"):
+        cache.training_features(model, 18, data)  # there is room
     with pytest.raises(CacheTooSmall, match=r"depth 18, 3 views, need"):
         fitting._on_features(model, data, 18, 3, cache, 0, 0)
 
