@@ -49,7 +49,7 @@ def refuse_to_compute(*_: object, **__: object) -> None:
     raise AssertionError("computed again")
 
 
-@pytest.mark.parametrize("depth", [0, 3, 18])
+@pytest.mark.parametrize("depth", [pytest.param(0, marks=pytest.mark.slow), 3, 18])
 def test_features_are_those_of_the_prefix(
     model: keras.Model, data: CrackData, cache: FeatureCache, depth: int
 ) -> None:
