@@ -49,12 +49,13 @@ def refuse_to_compute(*_: object, **__: object) -> None:
     raise AssertionError("computed again")
 
 
-@pytest.mark.parametrize("depth", [pytest.param(0, marks=pytest.mark.slow), 3, 18])
+@pytest.mark.parametrize("depth", [0, 3, 18])
 def test_features_are_those_of_the_prefix(
     model: keras.Model, data: CrackData, cache: FeatureCache, depth: int
 ) -> None:
     prefix, _ = split_at(model, depth)
-    exact = np.asarray(prefix(all_images(data.train)))
+    # Compiled, as a pass is. Layer by layer, JAX differs by 1.4e-5 of the largest in float32.
+    exact = prefix.predict(all_images(data.train), verbose=0)
     assert len(np.unique(exact.reshape(len(exact), -1), axis=0)) == len(exact)
     features = cache.features(model, depth, data.train)
     assert features.shape == exact.shape
