@@ -1,7 +1,7 @@
 """Loads the data set with plain TensorFlow Datasets and trains a small Keras model on it.
 
 Nothing of crackdet is used but the data set, which importing crackdet registers. The config `demo`
-is made on the spot; `concrete_cracks` is the real one (see the data set's README for its sources).
+is made on the spot; `concrete_cracks` is the real one (see "Data" in the project's README).
 
     python examples/load_with_tfds.py --name concrete_cracks/demo
 """

@@ -1,8 +1,8 @@
 """Trains on patches of your own in a folder and writes a report to send on.
 
-The folder holds one folder a class, such as crack/ and no_crack/. Crops of the same piece of wall
-are found and kept in one split, so that the figures hold for walls that were never seen. Without
---folder, procedural patches are written to a temporary one first.
+The folder holds one folder a class, such as crack/ and no_crack/. Crops that share pixels are found
+and kept in one split, so that no figure is measured on known ones. Without --folder, procedural
+patches are written to a temporary one first.
 
     python examples/own_photos.py --folder my_patches --out runs/mine
 """

@@ -3,7 +3,7 @@
 `tuning.search` seeds every trial, reports failed ones, and goes on where it stopped when it is
 called again with the same directory.
 
-    python examples/search.py --tuner bayesian --max-trials 4 --directory runs/my-search
+    python examples/search.py --tuner bayesian --max-trials 4 --directory runs/example-bayesian
 """
 
 import argparse
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--tuner", default="random", help="bayesian, hyperband, random or grid")
     parser.add_argument("--max-trials", type=int, default=3)
     parser.add_argument("--search-images", type=int, default=200)
-    parser.add_argument("--directory", default="runs/my-search")
+    parser.add_argument("--directory", default="runs/example-search")
     options = parser.parse_args()
 
     data = crackdet.load_data(

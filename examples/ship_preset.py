@@ -1,7 +1,8 @@
 """Turns a finished run into a preset: small weights, a configuration and a model card.
 
-The shipped preset `concrete` was made like this. Put the folder into your own product and load it
-by its path, or into crackdet/models/presets to load it by its name.
+The shipped preset `concrete` was made like this. Your own product needs config.json and the
+weights: `mobilenet_v2_classifier(**config, weights="FOLDER/model.weights.h5")`. In
+crackdet/models/presets, with crackdet installed anew, it is loaded by its name.
 
     python examples/ship_preset.py runs/NAME --out crackdet/models/presets/concrete
 """

@@ -37,6 +37,7 @@ def ray_executor(address: str | None = None, *, threads: int = 1) -> Executor:
 
     Example:
 
+    >>> import tuning.cluster
     >>> with tuning.cluster.ray_executor("10.0.0.1:6379") as executor:
     ...     found = tuning.search(data, directory="search", executor=executor)
     """

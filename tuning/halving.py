@@ -13,6 +13,10 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+# The message of a trial that was given up early. It has a score, but is not taken further before
+# one that has come to its end.
+PRUNED = "pruned"
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -115,4 +119,4 @@ class Halving(keras_tuner.Oracle):
     def _ranked(self, trials: list[Trial]) -> list[Trial]:
         sign = -1 if self.objective.direction == "max" else 1
         done = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
-        return sorted(done, key=lambda trial: sign * trial.score)
+        return sorted(done, key=lambda trial: (trial.message == PRUNED, sign * trial.score))

@@ -15,6 +15,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from crackdet.errors import CrackdetError
+from tuning.halving import PRUNED
 from tuning.project import Journal, writing
 from tuning.seeds import trial_seed
 from tuning.tasks import Finished, Outcome, Task
@@ -129,6 +130,7 @@ class Ledger:
             else:
                 self._oracle.update_trial(trial.trial_id, outcome.metrics)
                 trial.status = TrialStatus.COMPLETED
+                trial.message = PRUNED if outcome.pruned else None
             self._oracle.end_trial(trial)
         self._told += 1
         return True

@@ -110,6 +110,7 @@ def search(
         halving_factor: With K, the best of each K trials are run again on K times as many images,
             the best of these on K times more, until all of train (successive halving, Jamieson &
             Talwalkar, 2016). The best trial is one of the last round. None trains no trial again.
+            A pruned trial is run again only where no other is left.
             Not for hyperband, which halves over epochs.
         pruning: "median" stops a trial whose `val_loss` is clearly worse than the median of the
             others at the same epoch (Golovin et al., 2017); trials.csv calls it "pruned". Not for
@@ -123,7 +124,8 @@ def search(
             `executor`, to its attribute `workers`, else to 1; for "bayesian" and "hyperband", which
             learn from trials that have ended, to at most a quarter of `max_trials`, or 2.
         executor: What runs trials: any `concurrent.futures.Executor`, such as that of
-            `tuning.cluster`. It is left open. Defaults to processes on this machine.
+            `tuning.cluster`, that runs each in a process that does nothing else at the time; Keras
+            has one random state a process. It is left open. Defaults to processes on this machine.
         seed: Seed of the search, 0 or more.
         alpha: Width of MobileNetV2.
         weights: Starting weights: "imagenet", "concrete", None or a path.

@@ -15,7 +15,7 @@ from crackdet.keras_import import import_keras
 if TYPE_CHECKING:
     from crackdet.data import CrackData
 
-SOURCE_HELP = "concrete_cracks, concrete_cracks/random, demo, or a folder"
+SOURCE_HELP = "concrete_cracks[/random|/twins], demo, or a folder"
 
 
 def add_parser(subparsers: Any) -> None:

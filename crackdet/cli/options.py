@@ -89,7 +89,9 @@ OPTIONS = {
     # crackdet.models.mobilenet_v2_classifier
     "alpha": Option(real(0, open_low=True), "A", "width of MobileNetV2"),
     "weights": Option(
-        optional(str), "W", "starting weights: imagenet, concrete, a .h5 or .keras file, or none"
+        optional(str),
+        "W",
+        "starting weights: imagenet, concrete, a .weights.h5 or .keras file, or none",
     ),
     "dropout": Option(real(0, 0.99), "F", "share of features dropped before the head"),
     "unfreeze_depth": Option(
@@ -211,7 +213,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--data",
         required=True,
         metavar="SOURCE",
-        help="concrete_cracks, concrete_cracks/random, demo, or a folder with one folder a class",
+        help="concrete_cracks[/random|/twins], demo, or a folder with one folder a class",
     )
     add_places(parser)
 

@@ -79,7 +79,7 @@ def load_data(
     if not os.path.isdir(text):
         raise CrackdetError(
             f"Cannot find the data {text!r}: give a folder with one sub-folder a class, or one of "
-            f"{TFDS_NAME}, {TFDS_NAME}/random, demo."
+            f"{TFDS_NAME}, {TFDS_NAME}/random, {TFDS_NAME}/twins, demo."
         )
     return _load_folder(
         Path(text), options, (validation_fraction, test_fraction), verbose, progress

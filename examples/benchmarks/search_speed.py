@@ -1,16 +1,18 @@
 """How much faster a search on cached features is than a plain KerasTuner search.
 
     python examples/benchmarks/search_speed.py --quick                      # demo images, 6 minutes
-    python examples/benchmarks/search_speed.py --data concrete_cracks --manual-dir FOLDER
+    python examples/benchmarks/search_speed.py --data concrete_cracks --manual-dir FOLDER \
+        --out runs/speed
 
 Both searches run the same trials (hyperparameters, seeds, epochs) on the same images, one after the
 other: KerasTuner trains the whole network on decoded images in memory, without augmentation;
 crackdet computes the frozen features first, which is counted. The plain one keeps freed memory too,
-or page faults might cost it half of its time; its convolutions are Keras' own. Three questions:
+or page faults might cost it half of its time; its convolutions are Keras' own. The parts:
 
     mixed    the same trials at unfreeze depths 0 to 6
     head     the same trials at depth 0
     answer   the time until a search that halves reaches the best validation loss of the plain one
+    profile  where crackdet's own seconds go at each depth
 
 The last line is the ratio of the last table but for `answer`: mixed where it was asked for.
 """

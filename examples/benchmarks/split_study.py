@@ -16,10 +16,10 @@ from crackdet.training import FeatureCache, fit
 METRICS = ("accuracy", "recall", "precision", "auroc")
 
 
-def score(data: crackdet.data.CrackData, cache: FeatureCache, epochs: int) -> dict:
+def score(data: crackdet.data.CrackData, cache: FeatureCache, epochs: int, seed: int) -> dict:
     """Returns the figures on the test split of a head trained on the train split."""
-    model = crackdet.models.mobilenet_v2_classifier(unfreeze_depth=0, dropout=0.3, seed=0)
-    fit(model, data, epochs=epochs, learning_rate=1e-3, views=1, cache=cache, seed=0, verbose=0)
+    model = crackdet.models.mobilenet_v2_classifier(unfreeze_depth=0, dropout=0.3, seed=seed)
+    fit(model, data, epochs=epochs, learning_rate=1e-3, views=1, cache=cache, seed=seed, verbose=0)
     threshold = choose_threshold(
         data.validation.labels, cache.predict(model, data.validation)[:, 1]
     )
@@ -33,13 +33,14 @@ def main() -> None:
     parser.add_argument("--data-dir", help="where built data sets stand")
     parser.add_argument("--cache-dir", default="runs/split-study-cache")
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0, help="of the head's weights, order, dropout")
     options = parser.parse_args()
     cache = FeatureCache(options.cache_dir)
     for split in ("random", "twins", "grouped"):
         data = crackdet.load_data(
             f"concrete_cracks/{split}", data_dir=options.data_dir, manual_dir=options.manual_dir
         )
-        row = score(data, cache, options.epochs)
+        row = score(data, cache, options.epochs, options.seed)
         figures = (
             f"{name} {row[name]:.4f} [{row['intervals'][name][0]:.4f}, "
             f"{row['intervals'][name][1]:.4f}]"

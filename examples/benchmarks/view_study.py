@@ -1,6 +1,6 @@
 """What K views of each image cost, and what they gain on validation.
 
-    python examples/benchmarks/view_study.py --images 4000 --epochs 8 --seeds 3
+    python examples/benchmarks/view_study.py --data concrete_cracks --manual-dir FOLDER
 
 Trains on cached features of 1, 2, 4 and 8 views: the image itself and K-1 augmented ones. Measures
 on the clean validation images and on shifted ones: the same images under another light and turned,

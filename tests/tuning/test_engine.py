@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import threading
 import time
@@ -234,6 +235,22 @@ def test_halving_takes_the_best_further(trials, tmp_path, tuner):
         assert tasks[trial].values["dropout"] == tasks[origin].values["dropout"]
     assert tasks["10"].values["tuner/trial_id"] == first[0]
     again = trials(tuner, rungs=RUNGS, fails={"03"}, journal=journal)
+    assert by_trial(again) == by_trial(found)
+
+
+def test_halving_takes_no_trial_further_that_was_given_up(trials, tmp_path):
+    whole = trials("random", rungs=RUNGS)
+    best = whole[-1].task.values["tuner/trial_id"]
+
+    def train(task):
+        return dataclasses.replace(bowl(task), pruned=task.trial == best)
+
+    journal = tmp_path / "pruned.jsonl"
+    found = trials("random", rungs=RUNGS, train=train, journal=journal)
+    further = [each.task.values["tuner/trial_id"] for each in found[8:]]
+    assert len(further) == 3
+    assert best not in further
+    again = trials("random", rungs=RUNGS, train=train, journal=journal)
     assert by_trial(again) == by_trial(found)
 
 

@@ -39,8 +39,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         tfds.core.BuilderConfig(
             name="grouped",
             description=(
-                "No leak: all crops that show the same piece of wall (twins under mirrors and "
-                "quarter turns, overlapping crops) stand in one split."
+                "No leak that was found: twins (under mirrors and quarter turns too) and "
+                "overlapping crops of one piece of wall stand in one split."
             ),
         ),
         tfds.core.BuilderConfig(
