@@ -41,6 +41,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def is_partial(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a file is what a process left that was killed inside `atomic_write`."""
+    name = Path(path).name
+    return name.startswith(".") and ".partial" in name
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes `value` as indented JSON, atomically."""
     with atomic_write(path) as temporary:

@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Container, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import Protocol
 
 from crackdet.errors import CrackdetError
@@ -51,7 +51,7 @@ def run_trials(
         The trials in the order of their ends.
 
     Raises:
-        CrackdetError: After three failures in a row.
+        CrackdetError: After three failures in a row, or when the executor is broken.
     """
     for trial in ledger.finished():
         watcher.finished(trial, replayed=True)
@@ -71,7 +71,13 @@ def run_trials(
             job = next_job(waiting, workers, heads_at_once, deaths)
             for task in job:
                 watcher.started(task)
-            running[submit(job)] = job
+            try:
+                running[submit(job)] = job
+            except BrokenExecutor as error:  # one that does not outlive the death of a process
+                raise CrackdetError(
+                    f"The executor takes no more trials: {str(error) or type(error).__name__}. "
+                    "The same search goes on where it stopped, with a new executor."
+                ) from error
         if not running:
             return ledger.finished()
         done, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -182,17 +182,20 @@ class CrackHyperModel(keras_tuner.HyperModel):
         del history.history["phase"]
         return history
 
-    def fill_cache(self, data: CrackData, depths: Iterable[int]) -> None:
+    def fill_cache(self, data: CrackData, depths: Iterable[int]) -> list[int]:
         """Computes the frozen features that trials of some depths share, if they use a cache.
 
         Args:
             data: Its `train` and `validation` are passed through the network, once.
             depths: Unfreeze depths of the trials.
+
+        Returns:
+            The depths whose features are kept now; others have no room.
         """
         if self.views is None or self.cache is None:
-            return
+            return []
         model = self.build(self.space.hyperparameters())
-        self.cache.prepare(model, depths, data, self.views, seed=self.view_seed)
+        return self.cache.prepare(model, depths, data, self.views, seed=self.view_seed)
 
     def _execution_seed(self, values: dict[str, Any]) -> int:
         execution = self._executions[_key(values)]

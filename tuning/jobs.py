@@ -24,7 +24,7 @@ class Jobs:
         board: The trials that have ended.
         executor: What runs the jobs.
         say: Prints a line.
-        ahead: Depths to compute features at before a trial asks for them.
+        ahead: Depths to compute features at, in each round, before a trial asks for them.
         seed: Seed of the sample of images.
     """
 
@@ -48,6 +48,7 @@ class Jobs:
         self._ahead = set(ahead)
         self._seed = seed
         self._parts: dict[int, CrackData] = {}
+        self._refused: dict[int, set[int]] = {}
 
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Computes the frozen features of newly drawn trials, with all cores."""
@@ -56,12 +57,15 @@ class Jobs:
             return
         for images in sorted({self._board.images_of(task) for task in tasks}):
             alike = [task for task in tasks if self._board.images_of(task) == images]
+            # Ahead each time, or a search that is resumed would take other ways to its features.
             depths = {0, *(task.depth for task in alike)} | self._ahead
-            self._ahead = set()
             try:
-                hypermodel.fill_cache(self._part(images), depths)
+                kept = set(hypermodel.fill_cache(self._part(images), depths))
             except CacheTooSmall as error:
                 self._say(f"{error} Trials go on without these features.")
+                continue
+            self._ahead &= kept
+            self._refused[images] = (self._refused.get(images, set()) | depths) - kept
 
     def submit(self, tasks: Sequence[Task]) -> "Future[list[Outcome]]":
         """Starts a job of one or more trials on the same images."""
@@ -74,8 +78,11 @@ class Jobs:
             and self._board.images_of(trial.task) == images
         ]
         bar = self._board.bar(images)
-        part = self._part(images)
-        return self._executor.submit(run_job, self._recipe, part, list(tasks), others, bar)
+        part, recipe = self._part(images), self._recipe
+        if refused := self._refused.get(images):
+            cache = recipe.hypermodel["cache"].without(refused)
+            recipe = replace(recipe, hypermodel={**recipe.hypermodel, "cache": cache})
+        return self._executor.submit(run_job, recipe, part, list(tasks), others, bar)
 
     def _part(self, images: int) -> CrackData:
         if images not in self._parts:

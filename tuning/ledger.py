@@ -94,7 +94,8 @@ class Ledger:
         """Notes how a trial ended."""
         event = {name: value for name, value in vars(outcome).items() if name not in LEFT_OUT}
         self._journal.append({"event": "end", "trial": task.trial, **event})
-        self._outcomes[task.trial] = outcome
+        # Without the weights of every trial, which are megabytes each.
+        self._outcomes[task.trial] = dataclasses.replace(outcome, traceback="", files={})
 
     def _replay_start(self, event: dict[str, Any]) -> None:
         while self._told < event.get("told", 0) and self._tell_next():

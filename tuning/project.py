@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crackdet.errors import CrackdetError
-from crackdet.files import read_json, write_json
+from crackdet.files import is_partial, read_json, write_json
 
 OPTIONS = "search.json"
 MADE_WITH = "made_with"
@@ -41,7 +41,9 @@ def open_project(
     folder = Path(directory)
     if folder.exists() and not folder.is_dir():
         raise CrackdetError(f"{folder} is a file: name a folder for the search.")
-    occupied = folder.is_dir() and any(path.name != LOCK for path in folder.iterdir())
+    occupied = folder.is_dir() and any(
+        path.name != LOCK and not is_partial(path) for path in folder.iterdir()
+    )
     if occupied and not resume:
         raise CrackdetError(
             f"{folder} is not empty: name another directory, or pass resume=True to go on with "

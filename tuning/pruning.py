@@ -1,10 +1,12 @@
 """The median stopping rule: a trial that does clearly worse than the others is given up."""
 
+import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 import keras
+import numpy as np
 
 # Trials that must have reached an epoch before one is judged at it.
 MIN_OTHERS = 4
@@ -39,6 +41,8 @@ def clearly_worse(losses: Sequence[float], others: Sequence[Sequence[float]]) ->
 class MedianPruner(keras.callbacks.Callback):
     """Stops `fit` with `PrunedError` when the trial is clearly worse than the others.
 
+    `best_weights` are then those of the epoch with the lowest `val_loss`.
+
     Args:
         others: Validation losses by epoch of trials that have ended.
     """
@@ -47,9 +51,13 @@ class MedianPruner(keras.callbacks.Callback):
         super().__init__()
         self.others = others
         self.history: dict[str, list[float]] = {}
+        self.best_weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
-        if clearly_worse(self.history["val_loss"], self.others):
+        losses = self.history["val_loss"]
+        if losses[-1] < min(filter(math.isfinite, losses[:-1]), default=math.inf):
+            self.best_weights = self.model.get_weights()
+        if clearly_worse(losses, self.others):
             raise PrunedError

@@ -126,7 +126,8 @@ def search(
         executor: What runs trials: any `concurrent.futures.Executor`, such as that of
             `tuning.cluster`, that runs each in a process that does nothing else at the time; Keras
             has one random state a process. It is left open. Defaults to processes on this machine.
-        seed: Seed of the search, 0 or more.
+        seed: Seed of the search, 0 or more. On one machine, and with a cache that is empty or was
+            left by the same search, it repeats the trials to the bit.
         alpha: Width of MobileNetV2.
         weights: Starting weights: "imagenet", "concrete", None or a path.
         keep_checkpoints: Of how many best trials the weights are kept.

@@ -226,6 +226,8 @@ def train(
         history = hypermodel.fit(hp, model, data, epochs=epochs, callbacks=callbacks).history
     except PrunedError:
         assert pruner is not None
+        if pruner.best_weights:  # as `fit` leaves a model; `measure` takes their metrics
+            model.set_weights(pruner.best_weights)
         return Trained(model, pruner.history, pruned=True)
     return Trained(model, history)
 

@@ -75,16 +75,19 @@ class TrialProcesses(Executor):
                 _start_server()  # unless it runs
                 with sender, _without_main(), waiting:
                     process.start()
+                    self._used = True
+                    thread = threading.Thread(
+                        target=self._collect, args=(future, process, receiver), daemon=True
+                    )
+                    self._running[thread] = process
+                    thread.start()
             except (OSError, EOFError) as error:  # it died before it had read its arguments
                 receiver.close()
                 future.set_exception(BrokenProcessPool(f"the process did not start: {error}"))
-                return future
-            self._used = True
-            thread = threading.Thread(
-                target=self._collect, args=(future, process, receiver), daemon=True
-            )
-            self._running[thread] = process
-            thread.start()
+            except BaseException:  # an interrupt, of the first start
+                if process.pid is not None:
+                    process.kill()
+                raise
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

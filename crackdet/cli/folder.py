@@ -8,7 +8,7 @@ from typing import Any
 
 from crackdet.cli.options import flag
 from crackdet.errors import CrackdetError
-from crackdet.files import read_json, write_json
+from crackdet.files import is_partial, read_json, write_json
 
 CONFIG = "config.json"
 SECONDS = "seconds.json"
@@ -37,7 +37,8 @@ def open_folder(out: str, options: Mapping[str, Any]) -> Path:
         raise CrackdetError(f"--out {out} is a file: name a folder.")
     if not (folder / CONFIG).exists():
         # A run that was stopped while its data loaded leaves its seconds alone.
-        if folder.is_dir() and any(path.name != SECONDS for path in folder.iterdir()):
+        left = folder.iterdir() if folder.is_dir() else ()
+        if any(path.name != SECONDS and not is_partial(path) for path in left):
             raise CrackdetError(
                 f"--out {out} holds files but no run ({CONFIG} is missing): name a new folder."
             )

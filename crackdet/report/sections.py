@@ -171,8 +171,8 @@ def _views(run: Run, option: str) -> Iterable[Markup]:
     others = f" and {views - 1} augmented ones" if views > 1 else ", not augmented"
     yield tag(
         "p",
-        f"Trained on cached features of {plural(views, 'view')} of each image: the image itself"
-        f"{others}.",
+        f"Trained, where the cache had room, on features of {plural(views, 'view')} of each image: "
+        f"the image itself{others}.",
     )
 
 

@@ -5,6 +5,7 @@ network's output there is a constant of the image: whole(x) = suffix(prefix(x)).
 disk as float16 and training runs on it.
 """
 
+import copy
 import math
 import os
 import warnings
@@ -18,7 +19,6 @@ import numpy as np
 
 from crackdet.data.dataset import CrackData
 from crackdet.data.splits import ImageSplit
-from crackdet.files import read_json
 from crackdet.models import split_at, unfreeze_depth
 from crackdet.training import storage
 from crackdet.training.digests import config_digest, network_digest
@@ -27,9 +27,16 @@ from crackdet.training.features import CachedFeatures, FeatureBatches
 from crackdet.training.locks import in_turn
 from crackdet.training.passes import end_of, fill, flattened, image_batches, table_batches
 from crackdet.training.storage import FILLING_LOCK, CacheTooSmall, table_folder
-from crackdet.training.tables import RECORD, FeatureTable
+from crackdet.training.tables import FeatureTable
 from crackdet.training.views import Augmenter, make_augmenter
-from crackdet.training.wanted import PREPROCESSING_LAYER, Wanted, describe, missing_bytes
+from crackdet.training.wanted import (
+    PREPROCESSING_LAYER,
+    Wanted,
+    asked,
+    describe,
+    missing_bytes,
+    words,
+)
 
 # Pixels of a pass that is over before a faster engine has converted the model: some 1 second, in
 # which two cores run 100 images of 224 pixels through Keras. It is no measured time, so that the
@@ -88,6 +95,7 @@ class FeatureCache:
         self.engine = engine
         self.verbose = verbose
         self._limit = None if max_gb is None else int(max_gb * storage.GB)
+        self._refused: frozenset[int] = frozenset()
         self._engines: dict[tuple, Engine] = {}
         self._augmenters: dict[tuple, Augmenter] = {}
 
@@ -196,12 +204,25 @@ class FeatureCache:
                 break
             depth = max(needed, key=lambda depth: needed[depth])
             error = storage.too_small(
-                _what(depth, views), needed.pop(depth), available, self.max_bytes
+                asked(depth, views), needed.pop(depth), available, self.max_bytes
             )
             warnings.warn(str(error), stacklevel=2)
         for each in works:
             held.append(self._tables(model, each, sorted(needed)))
         return sorted(needed)
+
+    def without(self, depths: Iterable[int]) -> "FeatureCache":
+        """Returns this cache for trainings that compute no features at some depths.
+
+        Else those that share a cache might remove each other's features in turn. What would
+        compute features at these depths raises `CacheTooSmall`.
+
+        Args:
+            depths: Unfreeze depths, such as those that `prepare` has left out.
+        """
+        other = copy.copy(self)
+        other._refused = self._refused | frozenset(depths)
+        return other
 
     def training_features(
         self, model: keras.Model, depth: int, data: CrackData, views: int = 1, seed: int = 0
@@ -228,7 +249,7 @@ class FeatureCache:
         needed = missing_bytes(works, held)[depth]
         available = storage.room(self.directory, self.max_bytes) if needed else 0
         if needed > available:
-            raise storage.too_small(_what(depth, views), needed, available, self.max_bytes)
+            raise storage.too_small(asked(depth, views), needed, available, self.max_bytes)
         clean, validation, *augmented = (
             CachedFeatures(self._tables(model, each)[depth], each.split.rows) for each in works
         )
@@ -266,7 +287,9 @@ class FeatureCache:
         """Returns open tables that hold all rows of some of the wanted depths, or of all."""
         depths = list(wanted.metas if depths is None else depths)
         tables = self._found(wanted)
-        if wanted.lacking(tables, depths):
+        if lacking := wanted.lacking(tables, depths):
+            if self._refused.intersection(lacking):
+                raise storage.left_out(f"Features at unfreeze depth {words(lacking)}")
             storage.make_directory(self.directory)
             with in_turn(self.directory / FILLING_LOCK, self._say_that_it_waits):
                 tables = self._found(wanted)  # another process may have been faster
@@ -297,7 +320,7 @@ class FeatureCache:
             self.directory,
             sum(wanted.missing_bytes(tables, depth) for depth in lacking),
             self.max_bytes,
-            f"Features at unfreeze depth {_words(lacking)}, view {wanted.view},",
+            f"Features at unfreeze depth {words(lacking)}, view {wanted.view},",
         )
         for depth in lacking:
             meta = wanted.metas[depth]
@@ -320,7 +343,7 @@ class FeatureCache:
             lambda sample: self._engine(
                 network, lacking, sample, count * math.prod(wanted.split.image_size), sizes
             ),
-            text=f"features at depth {_words(lacking)}, view {wanted.view}",
+            text=f"features at depth {words(lacking)}, view {wanted.view}",
             visible=bool(self.verbose),
         )
 
@@ -333,7 +356,7 @@ class FeatureCache:
             Its table and the prefix that ends there, or None.
         """
         images = wanted.images()
-        for depth in sorted(self._depths(images)):
+        for depth in sorted(storage.stored_depths(self.directory, images)):
             if depth <= deepest:
                 continue
             prefix, _ = split_at(model, depth)
@@ -342,19 +365,6 @@ class FeatureCache:
             if table is not None and table.done()[wanted.rows].all():
                 return table, prefix
         return None
-
-    def _depths(self, images: dict[str, Any]) -> set[int]:
-        """Returns the depths of all tables of the same images and view, whatever the weights."""
-        depths = set()
-        for path in (self.directory / images["universe"]).glob(f"*/{RECORD}"):
-            try:
-                meta = read_json(path)
-            except (OSError, ValueError):  # being removed
-                continue
-            # `get`: whatever stands there need not be a table of ours.
-            if all(meta.get(name) == value for name, value in images.items()):
-                depths.add(meta["depth"])
-        return depths
 
     def _engine(
         self,
@@ -387,11 +397,3 @@ class FeatureCache:
     def _say_that_it_waits(self) -> None:
         if self.verbose:
             print(f"Waiting for another process that fills {self.directory}.", flush=True)
-
-
-def _what(depth: int, views: int) -> str:
-    return f"Features at unfreeze depth {depth}, {views} view{'s' * (views > 1)},"
-
-
-def _words(depths: list[int]) -> str:
-    return ", ".join(map(str, depths))

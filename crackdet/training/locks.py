@@ -9,6 +9,8 @@ from pathlib import Path
 
 from crackdet.errors import CrackdetError
 
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 def share(path: Path) -> int | None:
     """Takes a shared lock on a file, which is made when missing.
@@ -25,13 +27,10 @@ def share(path: Path) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    try:
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-            return descriptor
-    except FileNotFoundError:
-        pass
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    if _is_at(descriptor, path):
+        return descriptor
     os.close(descriptor)
     return None
 
@@ -50,15 +49,28 @@ def is_shared(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Yields whether nobody else holds a lock on a file; if so, nobody can take one meanwhile."""
+def alone(path: str | Path, place: int | None = None) -> Iterator[bool]:
+    """Yields whether nobody else holds a lock on a file; if so, nobody can take one meanwhile.
+
+    No lock can be had of a file that may not be written, or that is gone by the time that the lock
+    is there.
+
+    Args:
+        path: The file.
+        place: Descriptor of the folder that `path` is relative to, if it is.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDWR, dir_fd=place)
     except FileNotFoundError:
         yield True
         return
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        yield False
+        return
     try:
-        yield _try(descriptor, fcntl.LOCK_EX)
+        yield _try(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path, place)
     finally:
         os.close(descriptor)
 
@@ -91,9 +103,17 @@ def _open(path: Path, flags: int) -> int:
     try:
         return os.open(path, flags, 0o666)
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in READ_ONLY:
             raise
         return os.open(path, os.O_RDONLY)
+
+
+def _is_at(descriptor: int, path: str | Path, place: int | None = None) -> bool:
+    """Whether an open file is the one that stands at a path now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path, dir_fd=place))
+    except FileNotFoundError:
+        return False
 
 
 def _try(descriptor: int, kind: int) -> bool:

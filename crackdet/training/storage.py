@@ -1,6 +1,8 @@
 """What stands in a cache's folder, how much disk it may take, and what goes first."""
 
+import contextlib
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -49,12 +51,23 @@ class StoredTable:
         Returns:
             Whether it is gone.
         """
-        with alone(self.folder / LOCK) as ours:
-            if not ours:
-                return False
-            # The record goes after what takes space, so that a killed removal is found again.
-            for name in (MARKS, ROWS, RECORD, LOCK):
-                (self.folder / name).unlink(missing_ok=True)
+        # By the folder's descriptor: another process may put a new table in its place meanwhile.
+        try:
+            place = os.open(self.folder, os.O_RDONLY)
+        except FileNotFoundError:
+            return True
+        try:
+            with alone(LOCK, place) as ours:
+                if not ours:
+                    return not (self.folder / RECORD).exists()
+                # The record goes after what takes space, so that a killed removal is found again.
+                for name in (MARKS, ROWS, RECORD, LOCK):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=place)
+        except PermissionError:  # the folder is another user's
+            return False
+        finally:
+            os.close(place)
         remove_if_empty(self.folder)
         remove_if_empty(self.folder.parent)
         return True
@@ -73,6 +86,25 @@ def stored_tables(directory: Path) -> list[StoredTable]:
     """
     tables = [_stored(directory, path.parent) for path in directory.glob(f"*/*/{RECORD}")]
     return sorted(filter(None, tables), key=lambda table: table.last_use)
+
+
+def stored_depths(directory: Path, images: dict[str, Any]) -> set[int]:
+    """Returns the depths of all tables of the same images and view, whatever the weights.
+
+    Args:
+        directory: The cache's folder.
+        images: What the tables have in common; see `Wanted.images`.
+    """
+    depths = set()
+    for path in (directory / images["universe"]).glob(f"*/{RECORD}"):
+        try:
+            meta = read_json(path)
+        except (OSError, ValueError):  # being removed
+            continue
+        # Whatever stands there need not be a table of ours.
+        if isinstance(meta, dict) and all(meta.get(name) == images[name] for name in images):
+            depths.add(meta["depth"])
+    return depths
 
 
 def make_directory(directory: Path) -> None:
@@ -127,6 +159,14 @@ def too_small(what: str, needed: int, available: int, limit: int) -> CacheTooSma
     return CacheTooSmall(
         f"{what} need {needed / GB:.3g} GB, and the cache has room for {available / GB:.3g} of "
         f"its {limit / GB:.3g} GB: give more with --cache-gb (max_gb), or another --cache-dir."
+    )
+
+
+def left_out(what: str) -> CacheTooSmall:
+    """Returns the error for features that shall not make room for themselves."""
+    return CacheTooSmall(
+        f"{what} have no room in the cache beside those of other trainings: give more with "
+        "--cache-gb (max_gb), or another --cache-dir."
     )
 
 

@@ -1,5 +1,6 @@
 """What is asked of the cache: the features of one view of a split's images at some depths."""
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,9 @@ class Wanted:
         if not split.num_images:
             raise ValueError(f"Expected images; the split {split.name} is empty.")
         layer = _augmentation(model, augmentation) if view else None
-        prefixes = {depth: split_at(model, depth)[0] for depth in sorted(set(depths))}
+        # Python's integers, since JSON takes no number of NumPy.
+        view, seed = operator.index(view), operator.index(seed)
+        prefixes = {int(depth): split_at(model, depth)[0] for depth in sorted(set(depths))}
         images = {
             "version": TABLE_VERSION,
             "universe": text_digest("\n".join(split.universe)),
@@ -129,6 +132,16 @@ def missing_bytes(
         )
         for depth in works[0].metas
     }
+
+
+def asked(depth: int, views: int) -> str:
+    """Returns words for the features of a training."""
+    return f"Features at unfreeze depth {depth}, {views} view{'s' * (views > 1)},"
+
+
+def words(depths: Iterable[int]) -> str:
+    """Returns words for depths."""
+    return ", ".join(map(str, depths))
 
 
 def check_image_size(model: keras.Model, split: ImageSplit) -> None:

@@ -211,6 +211,33 @@ def test_only_what_always_kills_its_process_fails(trials):
     assert len(found) == 8
 
 
+def test_an_executor_that_a_death_has_broken_ends_the_search_with_a_sentence(trials):
+    """Python's own pool of processes takes nothing more once one of them was killed."""
+
+    class Pool(Inline):
+        jobs = 0
+
+        def submit(self, fn, /, *args, **kwargs):
+            self.jobs += 1
+            if self.jobs > 3:
+                raise BrokenExecutor("a process was terminated")
+            return super().submit(fn, *args, **kwargs)
+
+    with pytest.raises(CrackdetError, match=r"no more trials: a process .* a new executor"):
+        trials("random", space=DEEP, executor=Pool())
+    assert len(trials("random", space=DEEP)) == 8
+
+
+def test_weights_of_trials_are_not_kept_in_memory(trials):
+    def train(task):
+        return dataclasses.replace(bowl(task), files={"weights": b"megabytes"})
+
+    watcher = Recorder()
+    found = trials("random", train=train, watcher=watcher)
+    assert all(each.outcome.files for each in watcher.ended)
+    assert not any(each.outcome.files for each in found)
+
+
 def test_a_job_that_stops_the_search_is_noted_whole(trials, tmp_path):
     journal, space = tmp_path / "journal.jsonl", SearchSpace(unfreeze_depth=0)
     with pytest.raises(CrackdetError, match="trials 1, 2 and 3 failed"):

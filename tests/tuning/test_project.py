@@ -50,6 +50,12 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path, resume):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_what_a_kill_leaves_half_written_does_not_count(tmp_path):
+    (tmp_path / ".search.4711.partial.json").write_text('{"tuner": ')
+    with open_project(tmp_path, OPTIONS, resume=False) as folder:
+        assert (folder / "search.json").is_file()
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with (

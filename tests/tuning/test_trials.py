@@ -12,6 +12,7 @@ import tuning.trials
 from crackdet.training import CacheTooSmall, FeatureCache
 from tests.tuning.conftest import SIZE
 from tuning import CrackHyperModel
+from tuning.pruning import MedianPruner
 from tuning.tasks import Task
 from tuning.trials import (
     RECALL,
@@ -211,6 +212,25 @@ def test_a_trial_that_is_clearly_worse_is_stopped(tmp_path, data):
     (whole,) = run_job(recipe_for(tmp_path), data, [task], others)
     assert whole.status == "completed"
     assert whole.losses[0] == outcome.losses[0]
+
+
+def test_a_pruned_trial_keeps_the_weights_that_its_metrics_are_of(tmp_path, data):
+    class SecondEpochIsWorse(MedianPruner):
+        def on_epoch_end(self, epoch, logs=None):
+            ends.append(self.model.get_weights())
+            super().on_epoch_end(epoch, {**logs, "val_loss": epoch + 1.0})
+
+    ends = []
+    hypermodel, hp = make_hypermodel(tmp_path), keras_tuner.HyperParameters()
+    hp.values = {**TASK.values, "unfreeze_depth": 0}
+    pruner = SecondEpochIsWorse([(1.0, 0.1)] * 4)
+    found = train(hypermodel.build(hp), hypermodel, hp, data, 2, pruner)
+    assert found.pruned
+    assert found.history["val_loss"] == [1.0, 2.0]
+    for kept, first in zip(found.model.get_weights(), ends[0], strict=True):
+        np.testing.assert_array_equal(kept, first)
+    # Untrained, this small network has no features: the head's bias alone is trained.
+    assert not np.array_equal(ends[0][-1], ends[1][-1])
 
 
 def heads(*rates):

@@ -61,6 +61,11 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
         folder.open_folder(str(tmp_path / "thesis.tex"), OPTIONS)
 
 
+def test_what_a_kill_leaves_half_written_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / ".config.4711.partial.json").write_text('{"options": ')
+    assert folder.open_folder(str(tmp_path), OPTIONS) == tmp_path
+
+
 def test_seconds_add_up_over_stopped_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(step=10.0)
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))

@@ -1,7 +1,6 @@
 """One cache, several processes, a bounded disk: filled once, never pulled from under a reader."""
 
 import contextlib
-import os
 import pickle
 import resource
 import subprocess
@@ -18,24 +17,13 @@ from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.layers import augmentation
 from crackdet.models import split_at
-from crackdet.training import CacheTooSmall, FeatureCache, fit, fitting, storage
+from crackdet.training import CacheTooSmall, FeatureCache, fit, fitting
 from crackdet.training import cache as module
-from crackdet.training.storage import GB, clear, make_room, stored_tables, table_folder
+from crackdet.training.storage import clear, stored_tables, table_folder
 from crackdet.training.tables import LOCK, FeatureTable
+from tests.crackdet.training.test_storage import ROW, make_table, meta
 
 MakeModel = Callable[..., keras.Model]
-
-ROW = 250_000  # numbers in a row: half a megabyte
-
-
-def meta(name: str, rows: int = 4) -> dict[str, Any]:
-    return {"universe": "ab" * 12, "rows": rows, "row_shape": [ROW], "prefix": name, "depth": 1}
-
-
-def make_table(directory: Path, name: str, rows: int = 4) -> FeatureTable:
-    table = FeatureTable.open(table_folder(directory, meta(name)), meta(name))
-    table.write(np.arange(rows), np.ones((rows, ROW), np.float32))
-    return table
 
 
 @pytest.fixture(scope="module")
@@ -44,55 +32,8 @@ def model(make_model: MakeModel) -> keras.Model:
     return make_model()
 
 
-def names(directory: Path) -> list[str]:
-    return [table.meta["prefix"] for table in stored_tables(directory)]
-
-
 def small_cache(directory: Path, megabytes: float) -> FeatureCache:
     return FeatureCache(directory, engine="keras", max_gb=megabytes / 1000, verbose=0)
-
-
-def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
-    for age, name in enumerate(["new", "old", "oldest"]):
-        folder = make_table(tmp_path, name).folder
-        os.utime(folder / "lock", (1e9 - age, 1e9 - age))
-    assert names(tmp_path) == ["oldest", "old", "new"]
-    make_room(tmp_path, 1_900_000, 8_100_000, "Features")
-    assert names(tmp_path) == ["oldest", "old", "new"], "it fits as it is"
-    FeatureTable.find(table_folder(tmp_path, meta("oldest")), meta("oldest"))
-    assert names(tmp_path)[-1] == "oldest", "reading is a use"
-    make_room(tmp_path, 1_900_000, 6_100_000, "Features")
-    assert names(tmp_path) == ["new", "oldest"]
-
-
-def test_only_rows_that_are_there_count(tmp_path: Path) -> None:
-    make_table(tmp_path, "sparse", rows=1)
-    (stored,) = stored_tables(tmp_path)
-    assert stored.done == 1
-    assert 500_000 <= stored.size < 600_000
-
-
-def test_what_cannot_fit_is_told_and_evicts_nothing(tmp_path: Path) -> None:
-    used = make_table(tmp_path, "used")
-    make_table(tmp_path, "idle")
-    with pytest.raises(CacheTooSmall, match=r"Features need 0.005 GB.*--cache-gb"):
-        make_room(tmp_path, 5_000_000, 6_000_000, "Features")
-    assert sorted(names(tmp_path)) == ["idle", "used"]
-    make_room(tmp_path, 3_000_000, 6_000_000, "Features")
-    assert names(tmp_path) == ["used"]
-    assert used.values()[3, 0] == 1
-
-
-def test_the_default_budget_is_a_quarter_of_what_would_be_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_table(tmp_path, "one")
-    held = stored_tables(tmp_path)[0].size
-    monkeypatch.setattr(storage, "_free", lambda directory: 8 * 10**9 - held)
-    assert FeatureCache(tmp_path).max_bytes == 2 * 10**9
-    assert FeatureCache(tmp_path, max_gb=0.5).max_bytes == 0.5 * GB
-    with pytest.raises(ValueError, match="max_gb"):
-        FeatureCache(tmp_path, max_gb=0)
 
 
 # What a process does that has a table open, without the time that importing Keras takes.
@@ -129,7 +70,7 @@ import numpy as np
 from crackdet.training import passes, storage
 from crackdet.training.locks import in_turn
 from crackdet.training.tables import FeatureTable
-from tests.crackdet.training.test_sharing import ROW, meta
+from tests.crackdet.training.test_storage import ROW, meta
 
 directory, turns = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 rows = np.arange(4)
@@ -345,6 +286,22 @@ def test_a_training_without_room_computes_nothing(
         fitting._on_features(model, data, 18, 3, cache, 0, 0)
 
 
+def test_a_training_that_shall_make_no_room_computes_nothing(
+    model: keras.Model, make_model: MakeModel, data: CrackData, tmp_path: Path
+) -> None:
+    cache = small_cache(tmp_path, 100)
+    bound = pickle.loads(pickle.dumps(cache.without([2])))
+    with pytest.raises(CacheTooSmall, match="depth 2 have no room"):
+        bound.training_features(model, 2, data)
+    with pytest.warns(UserWarning, match="The whole model predicts"):
+        bound.predict(make_model(2), data.validation)
+    bound.training_features(model, 0, data)
+    assert {table.meta["depth"] for table in stored_tables(tmp_path)} == {0}
+    cache.prepare(model, [2], data)
+    features, _ = bound.training_features(model, 2, data)  # which is there now
+    assert len(features[0]) == data.train.num_images
+
+
 def test_what_is_no_table_of_ours_does_no_harm(
     model: keras.Model, data: CrackData, tmp_path: Path
 ) -> None:
@@ -353,6 +310,8 @@ def test_what_is_no_table_of_ours_does_no_harm(
     (universe,) = (path for path in tmp_path.iterdir() if path.is_dir())
     (universe / "other").mkdir()
     (universe / "other" / "table.json").write_text("{}")
+    (universe / "list").mkdir()
+    (universe / "list" / "table.json").write_text("[]")
     cache.fill(model, [0], data.validation)
     with pytest.raises(ValueError, match="train is empty"):
         cache.features(model, 0, data.train.subset([]))

@@ -1,0 +1,110 @@
+"""What a search sends to a trial: the images of its round, its rivals, and features that fit."""
+
+import dataclasses
+
+import pytest
+
+from crackdet.training import FeatureCache
+from tests.tuning.conftest import Inline
+from tuning import jobs as module
+from tuning.jobs import Jobs
+from tuning.leaderboard import Leaderboard
+from tuning.tasks import Finished, Outcome, Task
+from tuning.trials import Recipe
+
+VALUES = {"dropout": 0.1, "learning_rate": 1e-3}
+
+
+def task(name, depth=1, **more):
+    return Task(name, {**VALUES, "unfreeze_depth": depth, **more}, seed=int(name))
+
+
+class Submitted(Inline):
+    """Keeps what a job was given."""
+
+    def __init__(self):
+        self.calls = []
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.calls.append(args)
+        return super().submit(lambda: None)
+
+
+@pytest.fixture
+def board(tmp_path):
+    return Leaderboard(tmp_path, "val_loss", "min", keep_checkpoints=1, images=24)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Which features a search asks for; there is room for those of depths below 5."""
+    asked = []
+
+    class HyperModel:
+        views, cache = 1, "a cache"
+
+        def __init__(self, **options):
+            pass
+
+        def fill_cache(self, data, depths):
+            asked.append((data.train.num_images, sorted(depths)))
+            return [depth for depth in depths if depth < 5]
+
+    monkeypatch.setattr(module, "CrackHyperModel", HyperModel)
+    return asked
+
+
+def make(data, board, tmp_path, *, pruning=True, **options):
+    recipe = Recipe({"cache": FeatureCache(tmp_path / "cache"), "views": 1}, "val_loss", pruning)
+    executor = Submitted()
+    made = Jobs(recipe, data, board, executor, say=print, seed=0, **options)
+    return made, executor.calls
+
+
+def test_a_trial_gets_the_images_of_its_round_and_none_of_test(data, board, tmp_path, asked):
+    jobs, calls = make(data, board, tmp_path)
+    first, second = task("00", **{"tuner/images": 12}), task("01")
+    jobs.prepare([first, second])
+    for each in (first, second):
+        jobs.submit([each])
+    parts = [part for _, part, *_ in calls]
+    assert [part.train.num_images for part in parts] == [12, 24]
+    assert [part.test.num_images for part in parts] == [0, 0]
+    assert [count for count, _ in asked] == [12, 24]
+
+
+def test_features_ahead_are_asked_for_each_time(data, board, tmp_path, asked):
+    """A search that goes on, which prepares what it has left, takes the same way to them."""
+    jobs, _ = make(data, board, tmp_path, ahead=(4,))
+    jobs.prepare([task("00", 1), task("01", 3)])
+    jobs.prepare([task("02", 2)])
+    assert asked == [(24, [0, 1, 3, 4]), (24, [0, 2, 4])]
+
+
+def test_rivals_are_trials_of_the_same_images_that_did_not_fail(data, board, tmp_path, asked):
+    outcomes = {
+        "00": Outcome({"val_loss": 0.5, "val_accuracy": 1.0}, 2, losses=(0.6, 0.5)),
+        "01": Outcome(error="no luck"),
+    }
+    for name, outcome in outcomes.items():
+        board.add(Finished(task(name), outcome))
+    fewer = task("02", **{"tuner/images": 12})
+    board.add(Finished(fewer, dataclasses.replace(outcomes["00"], losses=(0.9, 0.8))))
+    jobs, calls = make(data, board, tmp_path)
+    jobs.submit([task("03")])
+    jobs.submit([task("04", **{"tuner/images": 12})])
+    assert [list(others) for *_, others, _ in calls] == [[(0.6, 0.5)], [(0.9, 0.8)]]
+    assert [bar for *_, bar in calls] == [0.5, float("-inf")]
+    unpruned, calls = make(data, board, tmp_path, pruning=False)
+    unpruned.submit([task("05")])
+    assert list(calls[0][3]) == []
+
+
+def test_a_trial_makes_no_room_for_what_the_search_found_none_for(data, board, tmp_path, asked):
+    jobs, calls = make(data, board, tmp_path)
+    jobs.prepare([task("00", 2), task("01", 6)])
+    jobs.submit([task("01", 6)])
+    assert calls[0][0].hypermodel["cache"]._refused == {6}
+    jobs.prepare([task("02", 3)])
+    jobs.submit([task("02", 3)])
+    assert calls[1][0].hypermodel["cache"]._refused == {6}
