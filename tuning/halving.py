@@ -13,9 +13,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-# The message of a trial that was given up early. It has a score, but is not taken further before
-# one that has come to its end.
-PRUNED = "pruned"
+from tuning.tasks import PRUNED
 
 
 @dataclass(frozen=True)
@@ -119,4 +117,5 @@ class Halving(keras_tuner.Oracle):
     def _ranked(self, trials: list[Trial]) -> list[Trial]:
         sign = -1 if self.objective.direction == "max" else 1
         done = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
+        # One that was given up has a score, but comes after those that have come to their end.
         return sorted(done, key=lambda trial: (trial.message == PRUNED, sign * trial.score))

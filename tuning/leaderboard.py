@@ -1,7 +1,6 @@
 """The finished trials as rows, the best of them, trials.csv and the few checkpoints kept."""
 
 import csv
-import dataclasses
 import io
 import math
 from collections.abc import Sequence
@@ -61,8 +60,7 @@ class Leaderboard:
     def _add(self, trial: Finished, replayed: bool) -> None:
         if not replayed:
             self._write_files(trial)
-        bare = dataclasses.replace(trial.outcome, files={}, traceback="")  # megabytes of weights
-        self.trials.append(Finished(trial.task, bare))
+        self.trials.append(Finished(trial.task, trial.outcome.bare()))
         with atomic_write(self.folder / "trials.csv") as temporary:
             temporary.write_text(self.as_csv(), "utf-8")
         kept = {each.task.trial for each in self._unpruned()[: self.keep_checkpoints]}

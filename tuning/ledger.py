@@ -15,10 +15,9 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from crackdet.errors import CrackdetError
-from tuning.halving import PRUNED
 from tuning.project import Journal, writing
 from tuning.seeds import trial_seed
-from tuning.tasks import Finished, Outcome, Task
+from tuning.tasks import PRUNED, Finished, Outcome, Task
 
 LEFT_OUT = ("traceback", "files")  # of an outcome in the journal: they stand in the folder
 
@@ -94,8 +93,7 @@ class Ledger:
         """Notes how a trial ended."""
         event = {name: value for name, value in vars(outcome).items() if name not in LEFT_OUT}
         self._journal.append({"event": "end", "trial": task.trial, **event})
-        # Without the weights of every trial, which are megabytes each.
-        self._outcomes[task.trial] = dataclasses.replace(outcome, traceback="", files={})
+        self._outcomes[task.trial] = outcome.bare()
 
     def _replay_start(self, event: dict[str, Any]) -> None:
         while self._told < event.get("told", 0) and self._tell_next():

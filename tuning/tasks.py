@@ -1,11 +1,15 @@
 """What goes to a trial's process and what comes back; both travel between processes."""
 
+import dataclasses
 import math
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+# The word for a trial that was given up early.
+PRUNED = "pruned"
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,11 @@ class Outcome:
         """The word for it in trials.csv."""
         if self.failed:
             return "failed"
-        return "pruned" if self.pruned else "completed"
+        return PRUNED if self.pruned else "completed"
+
+    def bare(self) -> "Outcome":
+        """Returns it without what stands in the search's folder, megabytes of weights among it."""
+        return dataclasses.replace(self, traceback="", files={})
 
 
 @dataclass(frozen=True)

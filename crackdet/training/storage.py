@@ -95,16 +95,11 @@ def stored_depths(directory: Path, images: dict[str, Any]) -> set[int]:
         directory: The cache's folder.
         images: What the tables have in common; see `Wanted.images`.
     """
-    depths = set()
-    for path in (directory / images["universe"]).glob(f"*/{RECORD}"):
-        try:
-            meta = read_json(path)
-        except (OSError, ValueError):  # being removed
-            continue
-        # Whatever stands there need not be a table of ours.
-        if isinstance(meta, dict) and all(meta.get(name) == images[name] for name in images):
-            depths.add(meta["depth"])
-    return depths
+    return {
+        table.meta["depth"]
+        for table in stored_tables(directory)
+        if all(table.meta.get(name) == value for name, value in images.items())
+    }
 
 
 def make_directory(directory: Path) -> None:
