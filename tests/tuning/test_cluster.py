@@ -1,7 +1,6 @@
 """A search on a cluster of two Ray nodes, one of which is taken away."""
 
 import builtins
-import operator
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,18 +27,20 @@ def test_without_ray_the_remedy_is_told(monkeypatch):
         ray_executor("auto")
 
 
-@pytest.fixture
-def cluster(monkeypatch, root):
-    """A head without processors, and two nodes with one each."""
+@pytest.fixture(scope="module")
+def cluster(root):
+    """A head without processors, and two nodes with one each, of which a test takes one away."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("PYTHONPATH", str(root))  # the nodes' processes take over the environment
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
-    yield made
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", str(root))  # the nodes' processes take over the environment
+        head = {"num_cpus": 0, "include_dashboard": False}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+        yield made
+        made.shutdown()
 
 
 def jobs(node):
@@ -71,23 +72,6 @@ def taken_away(cluster, folder):
 
 
 @pytest.mark.slow
-def test_a_search_survives_the_loss_of_a_node(cluster, data, tmp_path, whole, capsys):
-    folder = tmp_path / "search"
-    with ThreadPoolExecutor(1) as threads, ray_executor(cluster.address) as executor:
-        assert executor.workers == 2
-        assert executor.submit(operator.add, 2, 3).result(120) == 5
-        assert executor.submit(os.getpid).result(120) != os.getpid()
-        removal = threads.submit(taken_away, cluster, folder)
-        found = search(data, directory=folder, space=SPACE, executor=executor, **OPTIONS)
-    removal.result()  # raises what went wrong in its thread
-    assert "is run again" in capsys.readouterr().out
-    assert read_rows(folder) == read_rows(whole.directory)
-    assert found.best == whole.best
-    with pytest.raises(RuntimeError, match="shut down"):
-        executor.submit(os.getpid)
-
-
-@pytest.mark.slow
 def test_an_error_does_not_wait_for_what_runs(cluster):
     def fail(executor):
         executor.submit(time.sleep, 300)
@@ -97,6 +81,22 @@ def test_an_error_does_not_wait_for_what_runs(cluster):
     with pytest.raises(ZeroDivisionError), ray_executor(cluster.address) as executor:
         fail(executor)
     assert time.monotonic() - start < 100
+
+
+@pytest.mark.slow
+def test_a_search_survives_the_loss_of_a_node(cluster, data, tmp_path, whole, capsys):
+    folder = tmp_path / "search"
+    with ThreadPoolExecutor(1) as threads, ray_executor(cluster.address) as executor:
+        assert executor.workers == 2
+        assert executor.submit(os.getpid).result(120) != os.getpid()
+        removal = threads.submit(taken_away, cluster, folder)
+        found = search(data, directory=folder, space=SPACE, executor=executor, **OPTIONS)
+    removal.result()  # raises what went wrong in its thread
+    assert "is run again" in capsys.readouterr().out
+    assert read_rows(folder) == read_rows(whole.directory)
+    assert found.best == whole.best
+    with pytest.raises(RuntimeError, match="shut down"):
+        executor.submit(os.getpid)
 
 
 def test_an_address_that_nobody_answers_is_named():

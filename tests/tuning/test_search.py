@@ -150,6 +150,7 @@ def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, capsys):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_a_bayesian_search_goes_on_to_the_same_trials_with_fewer_workers(easy, tmp_path):
     """What it proposes depends on their number, which a machine may not keep."""
     two = Inline()

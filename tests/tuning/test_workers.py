@@ -175,6 +175,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_runs_once_and_no_process_outlives_its_kill(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     with subprocess.Popen(
@@ -220,6 +221,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_first_job_waits_for_the_server(tmp_path):
     (tmp_path / "script.py").write_text(WAITS)
     (tmp_path / "slow_import.py").write_text("import time\n\ntime.sleep(60)\n")

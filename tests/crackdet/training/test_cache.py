@@ -236,6 +236,7 @@ passes.fill([table], batches, 40, lambda sample: Engine(), text="", visible=Fals
 """
 
 
+@pytest.mark.slow
 def test_a_killed_pass_leaves_rows_undone_not_wrong(tmp_path: Path, root: Path) -> None:
     result = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "table")], cwd=root)
     assert result.returncode == -signal.SIGKILL

@@ -96,6 +96,7 @@ for turn in range(turns):
 """
 
 
+@pytest.mark.slow
 def test_processes_fill_and_evict_side_by_side(tmp_path: Path, root: Path) -> None:
     command = [sys.executable, "-c", FILLER, str(tmp_path), "8"]
     evictor_rounds = 0
