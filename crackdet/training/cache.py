@@ -38,8 +38,8 @@ from crackdet.training.wanted import (
     words,
 )
 
-# Pixels of a pass that is over before a faster engine has converted the model: some 1 second, in
-# which two cores run 100 images of 224 pixels through Keras. It is no measured time, so that the
+# Pixels of images whose pass is over before a faster engine has converted the model: some 1 second,
+# in which two cores run 100 images of 224 pixels through Keras. It is no measured time, so that the
 # same run takes the same engine.
 WORTH_CONVERTING = 100 * 224 * 224
 
@@ -334,15 +334,14 @@ class FeatureCache:
         else:
             network = flattened(end_of(model, source[1]), boundaries)
             batches = table_batches(source[0], wanted.rows[undone])
-        count = int(undone.sum())
         sizes = [table.row_size for table in chosen]
+        # Of all that is wanted: a pass that goes on after a stop takes the engine it began with.
+        pixels = len(wanted.rows) * math.prod(wanted.split.image_size)
         fill(
             chosen,
             batches,
-            count,
-            lambda sample: self._engine(
-                network, lacking, sample, count * math.prod(wanted.split.image_size), sizes
-            ),
+            int(undone.sum()),
+            lambda sample: self._engine(network, lacking, sample, pixels, sizes),
             text=f"features at depth {words(lacking)}, view {wanted.view}",
             visible=bool(self.verbose),
         )
@@ -375,12 +374,9 @@ class FeatureCache:
         sizes: list[int],
     ) -> Engine:
         small = self.engine == "auto" and pixels < WORTH_CONVERTING
+        name = "keras" if small else self.engine
         # The depths too: where boundaries branch off shared layers, no layer tells.
-        key: tuple = (network_digest(network), network.inputs[0].shape, *depths)
-        if small and key not in self._engines:
-            name, key = "keras", ("keras", *key)
-        else:
-            name = self.engine
+        key = (name, network_digest(network), network.inputs[0].shape, *depths)
         if key not in self._engines:
             self._engines[key] = make_engine(name, network, sample, sizes)
         return self._engines[key]

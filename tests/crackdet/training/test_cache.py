@@ -201,6 +201,26 @@ def test_wrong_arguments_are_refused(model: keras.Model, data: CrackData, tmp_pa
         FeatureCache(tmp_path, engine="keras").features(model, 0, other.train)
 
 
+def test_a_pass_goes_on_with_the_engine_that_it_began_with(
+    model: keras.Model, data: CrackData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a small one takes the same, whatever ran before it in its process."""
+    asked = []
+
+    def noted(name: str, *rest: Any) -> Any:
+        asked.append(name)
+        return make_engine("keras", *rest)
+
+    make_engine = module.make_engine
+    monkeypatch.setattr(module, "make_engine", noted)
+    monkeypatch.setattr(module, "WORTH_CONVERTING", 40 * 32 * 32)
+    first = FeatureCache(tmp_path, verbose=0)
+    first.features(model, 0, data.train.subset(range(60)))
+    FeatureCache(tmp_path, verbose=0).features(model, 0, data.train)  # of which ten are left
+    first.features(model, 0, data.validation)
+    assert asked == ["auto", "auto", "keras"]
+
+
 @pytest.mark.parametrize("depth", [0, 2])
 def test_predictions_are_those_of_the_whole_model(
     make_model: MakeModel, data: CrackData, cache: FeatureCache, depth: int
