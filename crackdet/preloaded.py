@@ -3,7 +3,9 @@
 Importing Keras starts no thread that a fork would lose; a backend does with its first operation.
 """
 
+import atexit
 import os
+import sys
 import warnings
 
 from crackdet.keras_import import import_keras
@@ -12,3 +14,8 @@ from crackdet.keras_import import import_keras
 warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import_keras()
+
+# The server ends with the program that it serves, at once: to take Keras apart, as Python would
+# first, takes seconds, for which the server would outlive a Ctrl-C. What it forks never comes here.
+if any("multiprocessing.forkserver" in word for word in sys.orig_argv):
+    atexit.register(os._exit, 0)
