@@ -1,6 +1,7 @@
 """A search on a cluster of two Ray nodes, one of which is taken away."""
 
 import builtins
+import operator
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,7 @@ def test_a_search_survives_the_loss_of_a_node(cluster, data, tmp_path, whole, ca
     folder = tmp_path / "search"
     with ThreadPoolExecutor(1) as threads, ray_executor(cluster.address) as executor:
         assert executor.workers == 2
+        assert executor.submit(operator.add, 2, 3).result(120) == 5
         assert executor.submit(os.getpid).result(120) != os.getpid()
         removal = threads.submit(taken_away, cluster, folder)
         found = search(data, directory=folder, space=SPACE, executor=executor, **OPTIONS)
