@@ -1,0 +1,245 @@
+"""Breaks twenty-two places of the engine, one after another, and tells which the tests notice.
+
+    python -m tests.mutations            # all of them, each with the tests that should see it
+    python -m tests.mutations eviction   # those whose name holds a word
+
+Each mutation replaces a piece of the source in a copy of the project and runs the named tests there.
+A survivor is a fault that no test would see.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("crackdet", "tfds_builder", "tuning", "examples", "tests", "pyproject.toml", "README.md")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One place, what stands there, what is put there, and the tests that should fail."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: str
+
+
+WANTED, TABLES, STORAGE = (f"crackdet/training/{n}.py" for n in ("wanted", "tables", "storage"))
+
+MUTATIONS = (
+    # Cache keys: what names a table.
+    Mutation(
+        "key without image size",
+        WANTED,
+        '"image_size": list(split.image_size)',
+        '"image_size": [1, 1]',
+        "tests/crackdet/training",
+    ),
+    Mutation(
+        "key without images",
+        WANTED,
+        'text_digest("\\n".join(split.universe))',
+        'text_digest("")',
+        "tests/crackdet/training",
+    ),
+    Mutation("key without view", WANTED, '"view": view', '"view": 0', "tests/crackdet/training"),
+    Mutation(
+        "key without augmentation seed",
+        WANTED,
+        "config_digest([layer]), seed]",
+        "config_digest([layer]), 0]",
+        "tests/crackdet/training",
+    ),
+    Mutation(
+        "key without preprocessing version",
+        WANTED,
+        '"preprocessing": PREPROCESSING_VERSION',
+        '"preprocessing": 0',
+        "tests/crackdet/training",
+    ),
+    Mutation(
+        "key without weights",
+        "crackdet/training/digests.py",
+        "digest.update(np.ascontiguousarray(weight).tobytes())",
+        "pass",
+        "tests/crackdet/training",
+    ),
+    Mutation(
+        "engine shared between boundaries",
+        "crackdet/training/cache.py",
+        "network.inputs[0].shape, *depths)",
+        "network.inputs[0].shape)",
+        "tests/crackdet/training",
+    ),
+    # Tables and eviction.
+    Mutation(
+        "rows are marked before they are written",
+        TABLES,
+        "os.fsync(file.fileno())",
+        "raise OSError(28, 'full')",
+        "tests/crackdet/training",
+    ),
+    Mutation(
+        "eviction: newest first",
+        STORAGE,
+        "key=lambda table: table.last_use)",
+        "key=lambda table: -table.last_use)",
+        "tests/crackdet/training",
+    ),
+    Mutation(
+        "eviction: of what is in use",
+        "crackdet/training/locks.py",
+        "yield _try(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path, place)",
+        "yield True",
+        "tests/crackdet/training",
+    ),
+    Mutation(
+        "eviction: without a budget",
+        STORAGE,
+        "most = min(limit, held + _free(directory))",
+        "most = held + _free(directory)",
+        "tests/crackdet/training",
+    ),
+    # Ranking.
+    Mutation(
+        "ranking: maximum taken for minimum",
+        "tuning/leaderboard.py",
+        'sign = 1 if self.direction == "min" else -1',
+        "sign = 1",
+        "tests/tuning/test_leaderboard.py tests/tuning/test_engine.py",
+    ),
+    Mutation(
+        "ranking: pruned trials beside others",
+        "tuning/leaderboard.py",
+        "trial.outcome.pruned,",
+        "False,",
+        "tests/tuning/test_leaderboard.py tests/tuning/test_engine.py",
+    ),
+    Mutation(
+        "ranking: few images beside many",
+        "tuning/leaderboard.py",
+        "-self.images_of(trial.task),",
+        "0,",
+        "tests/tuning/test_leaderboard.py tests/tuning/test_engine.py",
+    ),
+    # Seeds.
+    Mutation(
+        "seeds: one for all trials",
+        "tuning/seeds.py",
+        "[seed, int(trial), execution]",
+        "[seed, execution]",
+        "tests/tuning/test_engine.py tests/tuning/test_oracles.py tests/tuning/test_search.py",
+    ),
+    Mutation(
+        "seeds: random layers go on",
+        "crackdet/training/seeds.py",
+        'state.assign(np.array([value, 0], "uint32").astype(state.dtype))',
+        "pass",
+        "tests/crackdet/training/test_fitting.py tests/crackdet/training/test_heads.py",
+    ),
+    Mutation(
+        "seeds: a trial taken further draws a new one",
+        "tuning/ledger.py",
+        "trial_seed(self._seed, first or trial.trial_id)",
+        "trial_seed(self._seed, trial.trial_id)",
+        "tests/tuning/test_engine.py tests/tuning/test_search.py",
+    ),
+    # Promotion, and what an oracle is told.
+    Mutation(
+        "promotion: of the worst",
+        "tuning/halving.py",
+        "sign * trial.score",
+        "-sign * trial.score",
+        "tests/tuning/test_engine.py tests/tuning/test_oracles.py",
+    ),
+    Mutation(
+        "promotion: one too few",
+        "tuning/halving.py",
+        "math.ceil(last.trials / factor)",
+        "max(1, last.trials // factor)",
+        "tests/tuning/test_engine.py tests/tuning/test_oracles.py",
+    ),
+    Mutation(
+        "the oracle is told nothing before it proposes",
+        "tuning/ledger.py",
+        "self._oracle.update_trial(trial.trial_id, outcome.metrics)",
+        'self._oracle.update_trial(trial.trial_id, {**outcome.metrics, "val_loss": 1.0})',
+        "tests/tuning/test_engine.py tests/tuning/test_oracles.py",
+    ),
+    # The best epoch.
+    Mutation(
+        "the last epoch is reported",
+        "tuning/trials.py",
+        'kept = int(np.nanargmin(history["val_loss"]))',
+        'kept = len(history["val_loss"]) - 1',
+        "tests/tuning/test_trials.py",
+    ),
+    Mutation(
+        "the last phase is kept",
+        "crackdet/training/fitting.py",
+        "if lowest < best_loss:",
+        "if lowest < math.inf:",
+        "tests/crackdet/training/test_fitting.py",
+    ),
+)
+
+
+def mutated(mutation: Mutation, folder: Path) -> None:
+    """Copies the project into a folder and breaks one place of it."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    path = folder / mutation.path
+    text = path.read_text("utf-8")
+    if text.count(mutation.old) != 1:
+        raise SystemExit(f"{mutation.name}: {mutation.path} does not hold it once; mend the list")
+    path.write_text(text.replace(mutation.old, mutation.new), "utf-8")
+
+
+def is_noticed(mutation: Mutation) -> bool:
+    """Whether a test fails."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "project")
+        folder.mkdir()
+        mutated(mutation, folder)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", *mutation.tests.split()],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            capture_output=True,
+        )
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{mutation.name}: pytest ended with {done.returncode}:\n{done.stdout}")
+    return done.returncode == 1
+
+
+def main() -> None:
+    """Tries the mutations and prints a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("word", nargs="?", default="", help="only mutations with it in their name")
+    chosen = [m for m in MUTATIONS if parser.parse_args().word in m.name]
+    survivors = []
+    for mutation in chosen:
+        start = time.monotonic()
+        noticed = is_noticed(mutation)
+        survivors += [] if noticed else [mutation.name]
+        word = "noticed " if noticed else "SURVIVED"
+        print(f"{word}  {time.monotonic() - start:4.0f} s  {mutation.name}", flush=True)
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} noticed")
+    if survivors:
+        raise SystemExit(f"survivors: {', '.join(survivors)}")
+
+
+if __name__ == "__main__":
+    main()
