@@ -1,6 +1,7 @@
 """Files that are either complete or absent."""
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -56,6 +57,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Reads a JSON file."""
     return json.loads(Path(path).read_text("utf-8"))
+
+
+def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """Reads a CSV file with a header row.
+
+    Names that are no valid UTF-8 pass as they are, as lone surrogates.
+    """
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

@@ -67,14 +67,14 @@ MUTATIONS = (
     ),
     Mutation(
         "key without weights",
-        "crackdet/training/digests.py",
+        "crackdet/features/digests.py",
         "digest.update(np.ascontiguousarray(weight).tobytes())",
         "pass",
         "tests/crackdet/training",
     ),
     Mutation(
         "engine shared between boundaries",
-        "crackdet/training/cache.py",
+        "crackdet/features/cache.py",
         "network.inputs[0].shape, *depths)",
         "network.inputs[0].shape)",
         "tests/crackdet/training",
@@ -96,7 +96,7 @@ MUTATIONS = (
     ),
     Mutation(
         "eviction: of what is in use",
-        "crackdet/training/locks.py",
+        "crackdet/locks.py",
         "yield _try(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path, place)",
         "yield True",
         "tests/crackdet/training",
@@ -114,21 +114,21 @@ MUTATIONS = (
         "tuning/leaderboard.py",
         'sign = 1 if self.direction == "min" else -1',
         "sign = 1",
-        "tests/tuning/test_leaderboard.py tests/tuning/test_engine.py",
+        "tests/tuning/test_leaderboard.py tests/tuning/test_scheduler.py",
     ),
     Mutation(
         "ranking: pruned trials beside others",
         "tuning/leaderboard.py",
         "trial.outcome.pruned,",
         "False,",
-        "tests/tuning/test_leaderboard.py tests/tuning/test_engine.py",
+        "tests/tuning/test_leaderboard.py tests/tuning/test_scheduler.py",
     ),
     Mutation(
         "ranking: few images beside many",
         "tuning/leaderboard.py",
         "-self.images_of(trial.task),",
         "0,",
-        "tests/tuning/test_leaderboard.py tests/tuning/test_engine.py",
+        "tests/tuning/test_leaderboard.py tests/tuning/test_scheduler.py",
     ),
     # Seeds.
     Mutation(
@@ -136,11 +136,11 @@ MUTATIONS = (
         "tuning/seeds.py",
         "[seed, int(trial), execution]",
         "[seed, execution]",
-        "tests/tuning/test_engine.py tests/tuning/test_oracles.py tests/tuning/test_search.py",
+        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py tests/tuning/test_search.py",
     ),
     Mutation(
         "seeds: random layers go on",
-        "crackdet/training/seeds.py",
+        "crackdet/seeds.py",
         'state.assign(np.array([value, 0], "uint32").astype(state.dtype))',
         "pass",
         "tests/crackdet/training/test_fitting.py tests/crackdet/training/test_heads.py",
@@ -150,7 +150,7 @@ MUTATIONS = (
         "tuning/ledger.py",
         "trial_seed(self._seed, first or trial.trial_id)",
         "trial_seed(self._seed, trial.trial_id)",
-        "tests/tuning/test_engine.py tests/tuning/test_search.py",
+        "tests/tuning/test_scheduler.py tests/tuning/test_search.py",
     ),
     # Promotion, and what an oracle is told.
     Mutation(
@@ -158,29 +158,29 @@ MUTATIONS = (
         "tuning/halving.py",
         "sign * trial.score",
         "-sign * trial.score",
-        "tests/tuning/test_engine.py tests/tuning/test_oracles.py",
+        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py",
     ),
     Mutation(
         "promotion: one too few",
         "tuning/halving.py",
         "math.ceil(last.trials / factor)",
         "max(1, last.trials // factor)",
-        "tests/tuning/test_engine.py tests/tuning/test_oracles.py",
+        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py",
     ),
     Mutation(
         "the oracle is told nothing before it proposes",
         "tuning/ledger.py",
         "self._oracle.update_trial(trial.trial_id, outcome.metrics)",
         'self._oracle.update_trial(trial.trial_id, {**outcome.metrics, "val_loss": 1.0})',
-        "tests/tuning/test_engine.py tests/tuning/test_oracles.py",
+        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py",
     ),
     # The best epoch.
     Mutation(
         "the last epoch is reported",
-        "tuning/trials.py",
+        "tuning/trial.py",
         'kept = int(np.nanargmin(history["val_loss"]))',
         'kept = len(history["val_loss"]) - 1',
-        "tests/tuning/test_trials.py",
+        "tests/tuning/test_trial.py",
     ),
     Mutation(
         "the last phase is kept",

@@ -12,13 +12,13 @@ from rich.text import Text
 
 from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
 from tuning.tasks import Finished, Task
-from tuning.trials import error_file
+from tuning.trial import error_file
 
 SHOWN = 12  # best trials in the live table, which must fit on a screen
 
 
 class Display:
-    """Shows the trials of a search; a `tuning.engine.Watcher`.
+    """Shows the trials of a search; a `tuning.scheduler.Watcher`.
 
     Args:
         leaderboard: Where finished trials go.

@@ -11,11 +11,11 @@ import keras_tuner
 import numpy as np
 
 from crackdet.data import CrackData
-from crackdet.data.images import ImageSize
+from crackdet.images import ImageSize
 from crackdet.data.splits import ImageSplit
 from crackdet.layers import augmentation
 from crackdet.models import mobilenet_v2_classifier, replace_head, unfreeze_depth
-from crackdet.models.blocks import HEAD_NAME
+from crackdet.models.units import HEAD_NAME
 from crackdet.training import FeatureCache, fit, set_seed
 from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace

@@ -9,7 +9,7 @@ from crackdet.training import CacheTooSmall
 from tuning.hypermodel import CrackHyperModel
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Outcome, Task
-from tuning.trials import Recipe, run_job
+from tuning.trial import Recipe, run_job
 
 # Fewer validation images than this rank trials by noise.
 MIN_VALIDATION = 500

@@ -10,7 +10,7 @@ from typing import Any
 from crackdet.files import atomic_write
 from tuning.project import writing
 from tuning.tasks import Finished, Task
-from tuning.trials import checkpoint, error_file
+from tuning.trial import checkpoint, error_file
 
 HYPERPARAMETERS = ("dropout", "learning_rate", "unfreeze_depth")
 

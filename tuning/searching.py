@@ -19,7 +19,7 @@ from crackdet.files import write_json
 from crackdet.training import FeatureCache, run_record
 from crackdet.training.heads import WIDTH
 from tuning.display import Display
-from tuning.engine import run_trials
+from tuning.scheduler import run_trials
 from tuning.halving import Rung, plan_rungs
 from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
@@ -27,8 +27,8 @@ from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit
 from tuning.project import JOURNAL, Journal, open_project, workers_before
 from tuning.space import SearchSpace
-from tuning.trials import OBJECTIVES, RECALL, Recipe, error_file
-from tuning.workers import TrialProcesses, default_workers
+from tuning.trial import OBJECTIVES, RECALL, Recipe, error_file
+from tuning.executors.processes import TrialProcesses, default_workers
 
 BEST = "best_hyperparameters.json"
 
@@ -124,7 +124,7 @@ def search(
             `executor`, to its attribute `workers`, else to 1; for "bayesian" and "hyperband", which
             learn from trials that have ended, to at most a quarter of `max_trials`, or 2.
         executor: What runs trials: any `concurrent.futures.Executor`, such as that of
-            `tuning.cluster`, that runs each in a process that does nothing else at the time; Keras
+            `tuning.executors.ray_tasks`, that runs each in a process that does nothing else at the time; Keras
             has one random state a process. It is left open. Defaults to processes on this machine.
         seed: Seed of the search, 0 or more. On one machine, and with a cache that is empty or was
             left by the same search, it repeats the trials to the bit.

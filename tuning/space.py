@@ -9,7 +9,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from crackdet.models.blocks import MAX_DEPTH
+from crackdet.models.units import MAX_DEPTH
 
 
 @dataclass(frozen=True)

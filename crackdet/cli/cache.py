@@ -10,7 +10,7 @@ from crackdet.errors import CrackdetError
 from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
-    from crackdet.training.storage import StoredTable
+    from crackdet.features.store.eviction import StoredTable
 
 _TITLES = ("images", "size", "depth", "view", "rows", "GB", "last use")
 _ROW = "{:<8}  {:>9}  {:>5}  {:>4}  {:>15}  {:>8}  {}"
@@ -50,7 +50,7 @@ def execute_list(arguments: Namespace) -> None:
 
 def execute_clear(arguments: Namespace) -> None:
     """Deletes the tables that nobody has open, and nothing else."""
-    from crackdet.training.storage import clear
+    from crackdet.features.store.eviction import clear
 
     for directory, tables in _caches(arguments.cache_dir).items():
         kept = clear(directory)
@@ -69,7 +69,7 @@ def _caches(given: str | None) -> dict[Path, "list[StoredTable]"]:
         CrackdetError: If there is no cache.
     """
     import_keras()
-    from crackdet.training.storage import FILLING_LOCK, stored_tables
+    from crackdet.features.store.eviction import FILLING_LOCK, stored_tables
 
     if given is not None:
         directory = Path(given)

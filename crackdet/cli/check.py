@@ -74,7 +74,7 @@ def _of_folder(
 ) -> tuple[list[Picture], list[tuple[str, str]]]:
     """Returns the readable pictures below a folder, and (file, reason) of the others."""
     from crackdet.data.folders import SPLIT_FOLDERS
-    from crackdet.data.images import GROUPING_SUFFIXES, IMAGE_SUFFIXES, read_image, thread_pool
+    from crackdet.images import GROUPING_SUFFIXES, IMAGE_SUFFIXES, read_image, thread_pool
     from tfds_builder.grouping import content_key
 
     def examine(path: Path) -> Picture | tuple[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
-from crackdet.cli.classifier import MODEL_HELP, load_classifier
+from crackdet.inference.classifier import MODEL_HELP, load_classifier
 from crackdet.cli.progress import shown_progress
 from crackdet.files import write_json
 from crackdet.keras_import import import_keras

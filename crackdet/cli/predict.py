@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
-from crackdet.cli.classifier import MODEL_HELP, Classifier, load_classifier
+from crackdet.inference.classifier import MODEL_HELP, Classifier, load_classifier
 from crackdet.errors import CrackdetError
 from crackdet.keras_import import import_keras
 
@@ -75,7 +75,7 @@ def execute(arguments: Namespace) -> int:
 
 def image_files(names: Sequence[str]) -> list[Path]:
     """Returns the files themselves, and the images below the folders in sorted order."""
-    from crackdet.data.images import IMAGE_SUFFIXES
+    from crackdet.images import IMAGE_SUFFIXES
 
     files: list[Path] = []
     for name in names:
@@ -98,7 +98,7 @@ def judge(files: Sequence[Path], classifier: Classifier) -> Iterator[dict[str, A
     """
     import numpy as np
 
-    from crackdet.data.images import thread_pool
+    from crackdet.images import thread_pool
 
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
@@ -116,7 +116,7 @@ def judge(files: Sequence[Path], classifier: Classifier) -> Iterator[dict[str, A
 
 def _read(path: Path, size: tuple[int, int]) -> tuple["np.ndarray | None", bool, str]:
     """Returns the image at the model's size, whether it was much larger, and what failed."""
-    from crackdet.data.images import read_image, resize
+    from crackdet.images import read_image, resize
 
     try:
         image = read_image(path)

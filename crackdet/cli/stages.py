@@ -92,7 +92,7 @@ def _executor(ray: str | None) -> "Iterator[Executor | None]":
     if ray is None:
         yield None
         return
-    from tuning.cluster import ray_executor
+    from tuning.executors.ray_tasks import ray_executor
 
     with ray_executor(ray) as executor:
         yield executor

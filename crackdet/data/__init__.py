@@ -1,7 +1,7 @@
 """Pictures in, batches out: TFDS data sets, folders and arrays as one `CrackData`."""
 
 from crackdet.data.dataset import CrackData
-from crackdet.data.images import read_image, resize
+from crackdet.images import read_image, resize
 from crackdet.data.sources import load_data
 from crackdet.data.splits import ImageSplit
 

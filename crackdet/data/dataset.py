@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from crackdet.data.images import ImageSize
+from crackdet.images import ImageSize
 from crackdet.data.splits import ImageSplit
 
 DEFAULT_CLASSES = ("negative", "positive")
@@ -60,6 +61,17 @@ class CrackData:
                 for index, label in enumerate(self.class_names)
             }
             for name, split in self.splits.items()
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what a record says of the data: name, fingerprint, classes, notes, counts."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "class_names": list(self.class_names),
+            "notes": self.notes,
+            "counts": self.counts(),
+            "groups": {name: len(np.unique(each.groups)) for name, each in self.splits.items()},
         }
 
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crackdet.data.dataset import DEFAULT_CLASSES
-from crackdet.data.images import IMAGE_SUFFIXES, read_image, thread_pool
+from crackdet.images import list_pictures, read_image, thread_pool
 from crackdet.errors import CrackdetError
 
 Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
@@ -68,7 +68,7 @@ def list_folder(folder: Path, *, progress: Progress | None = None) -> FolderList
     Raises:
         CrackdetError: If the folder holds no pictures or not exactly two classes.
     """
-    paths = sorted(path for path in folder.rglob("*") if _is_picture(path, folder))
+    paths = list_pictures(folder)
     if not paths:
         raise CrackdetError(
             f"Found no pictures in {folder}: it needs one sub-folder a class, such as "
@@ -92,11 +92,6 @@ def list_folder(folder: Path, *, progress: Progress | None = None) -> FolderList
             progress(done, len(paths), "reading pictures")
     _require_both_classes(folder, [image.label for image in images], class_names)
     return FolderListing(tuple(images), class_names, tuple(unreadable))
-
-
-def _is_picture(path: Path, folder: Path) -> bool:
-    hidden = any(p.startswith((".", "__MACOSX")) for p in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def _split_names(folder: Path, paths: Sequence[Path]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from crackdet.data.folders import FolderImage, FolderListing, Progress
-from crackdet.data.images import GROUPING_SUFFIXES, read_image
+from crackdet.images import GROUPING_SUFFIXES, read_image
 from crackdet.errors import CrackdetError
 
 # "" stands for pictures of a folder without split folders: all are to be divided.

@@ -1,13 +1,18 @@
 """One split of a data set: pictures decoded on demand, in batches that Keras trains on."""
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 
-from crackdet.data import images as pictures
-from crackdet.data.images import EncodedImage, ImageSize
+from crackdet import images as pictures
+from crackdet.images import EncodedImage, ImageSize
+
+
+class PicturesLeftOut(Exception):  # noqa: N818 - it names what is wrong
+    """Pictures are needed of a split that was made without them, see `without_images`."""
 
 
 class ImageSplit(keras.utils.PyDataset):
@@ -44,7 +49,7 @@ class ImageSplit(keras.utils.PyDataset):
     def __init__(
         self,
         name: str,
-        images: Sequence[EncodedImage],
+        images: Sequence[EncodedImage | None],
         labels: Iterable[int],
         *,
         keys: Sequence[str],
@@ -69,7 +74,7 @@ class ImageSplit(keras.utils.PyDataset):
         self.shuffle = shuffle
         self.seed = seed
         self.epoch = 0
-        self._encoded = list(images)
+        self._encoded: list[EncodedImage | None] = list(images)
         columns = (self.labels, self.keys, self.digests, self.groups)
         if any(len(column) != len(self._encoded) for column in columns):
             raise ValueError(
@@ -107,22 +112,25 @@ class ImageSplit(keras.utils.PyDataset):
 
     def image(self, index: int) -> np.ndarray:
         """Returns one picture resized to `image_size`, uint8 `(height, width, 3)`."""
-        return pictures.load_pixels(self._encoded[index], self.keys[index], self.image_size)
+        return pictures.load_pixels(self.encoded(index), self.keys[index], self.image_size)
 
     def images(self, indices: Iterable[int]) -> np.ndarray:
         """Returns pictures resized to `image_size`, uint8 `(len(indices), height, width, 3)`."""
         chosen = list(indices)
         return pictures.read_images(
-            [self._encoded[i] for i in chosen], self.image_size, [self.keys[i] for i in chosen]
+            [self.encoded(i) for i in chosen], self.image_size, [self.keys[i] for i in chosen]
         )
 
     def original(self, index: int) -> np.ndarray:
         """Returns one picture in its own size, uint8 `(H, W, 3)`."""
-        return pictures.load_pixels(self._encoded[index], self.keys[index])
+        return pictures.load_pixels(self.encoded(index), self.keys[index])
 
     def encoded(self, index: int) -> EncodedImage:
         """Returns a picture as it is held: its path, the bytes of its file, or its pixels."""
-        return self._encoded[index]
+        encoded = self._encoded[index]
+        if encoded is None:
+            raise PicturesLeftOut(f"The pictures of {self.name} were left behind.")
+        return encoded
 
     def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> "ImageSplit":
         """Returns a split of some of the pictures, starting at epoch 0.
@@ -145,6 +153,16 @@ class ImageSplit(keras.utils.PyDataset):
             seed=self.seed,
             universe=self.universe,
         )
+
+    def without_images(self) -> "ImageSplit":
+        """Returns the same split with no picture in it, for who needs labels and content keys alone.
+
+        It travels to other processes in a hundredth of the bytes. Who asks it for a picture gets a
+        `PicturesLeftOut`.
+        """
+        other = copy.copy(self)
+        other._encoded = [None] * self.num_images
+        return other
 
     def in_order(self) -> "ImageSplit":
         """Returns the same split without shuffling: batches run in the order of `labels`."""

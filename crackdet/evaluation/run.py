@@ -153,7 +153,7 @@ def evaluate_run(
         )
 
     metrics = {
-        "data": data_facts(data),
+        "data": data.facts(),
         "temperature": temperature,
         "threshold": threshold,
         "threshold_rule": (
@@ -177,18 +177,6 @@ def evaluate_run(
     metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}
     write_json(run_dir / "metrics.json", metrics)
     return metrics
-
-
-def data_facts(data: CrackData) -> dict[str, Any]:
-    """Returns name, fingerprint, notes, classes, images per split and class, groups per split."""
-    return {
-        "name": data.name,
-        "fingerprint": data.fingerprint,
-        "class_names": list(data.class_names),
-        "notes": data.notes,
-        "counts": data.counts(),
-        "groups": {name: int(np.unique(split.groups).size) for name, split in data.splits.items()},
-    }
 
 
 def write_predictions(

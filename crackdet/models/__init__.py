@@ -1,6 +1,6 @@
 """MobileNetV2 classifiers: built, frozen by units, cut in two, saved, loaded, calibrated."""
 
-from crackdet.models.blocks import MAX_DEPTH, set_unfreeze_depth, split_at, unfreeze_depth
+from crackdet.models.units import MAX_DEPTH, set_unfreeze_depth, split_at, unfreeze_depth
 from crackdet.models.loading import load_model
 from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier, replace_head
 from crackdet.models.preset import preset_card, preset_names, save_preset

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from crackdet.layers import Augmentation
-from crackdet.models.blocks import (
+from crackdet.models.units import (
     DROPOUT_NAME,
     HEAD_NAME,
     POOLING_NAME,

@@ -14,7 +14,7 @@ import numpy as np
 
 from crackdet.errors import CrackdetError
 from crackdet.files import atomic_write, read_json, write_json
-from crackdet.models.blocks import DROPOUT_NAME, backbone, inference_graph
+from crackdet.models.units import DROPOUT_NAME, backbone, inference_graph
 
 PRESETS_FOLDER = Path(__file__).parent / "presets"
 CONFIG_FILE = "config.json"

@@ -5,7 +5,7 @@ from numbers import Real
 
 import keras
 
-from crackdet.models.blocks import HEAD_NAME
+from crackdet.models.units import HEAD_NAME
 
 
 def scale_logits(model: keras.Model, temperature: float) -> keras.Model:

@@ -10,7 +10,7 @@ import keras
 
 from crackdet.errors import CrackdetError
 from crackdet.models import preset
-from crackdet.models.blocks import backbone, inference_graph
+from crackdet.models.units import backbone, inference_graph
 
 IMAGENET_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 _IMAGENET_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"

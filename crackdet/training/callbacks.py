@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from crackdet.files import atomic_write
+from crackdet.runs.history import COLUMNS, METRICS, is_best_so_far, should_stop
 
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-COLUMNS = ("phase", "epoch", *METRICS, "learning_rate", "seconds")
 
 
 class EpochRows(keras.callbacks.Callback):
@@ -67,6 +67,37 @@ class EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._batches.epoch = epoch
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch of a phase, and stops when it waits in vain for a better.
+
+    The rule is `crackdet.runs.history.best_epoch`. At the end the model has these weights.
+
+    Args:
+        patience: Epochs without a better `val_loss` after which training stops; None: never.
+
+    Attributes:
+        losses: `val_loss` after each epoch of the phase.
+        weights: Weights of the best epoch; empty while no loss was a number.
+    """
+
+    def __init__(self, patience: int | None):
+        super().__init__()
+        self._patience = patience
+        self.losses: list[float] = []
+        self.weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.losses.append(float((logs or {})["val_loss"]))
+        if is_best_so_far(self.losses):
+            self.weights = self.model.get_weights()
+        elif self._patience is not None and should_stop(self.losses, self._patience):
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self.weights:
+            self.model.set_weights(self.weights)
 
 
 class EpochCurves(keras.callbacks.Callback):

@@ -11,22 +11,26 @@ import keras
 import numpy as np
 
 from crackdet.data.dataset import CrackData
+from crackdet.devices import has_gpu, jit_compile
 from crackdet.errors import CrackdetError
-from crackdet.models import set_unfreeze_depth, split_at, unfreeze_depth
-from crackdet.training.cache import FeatureCache
+from crackdet.features import CacheTooSmall, FeatureBatches, FeatureCache, NotCached, Uncached
+from crackdet.features import on_device as device
+from crackdet.features.request import check_image_size
+from crackdet.models import set_unfreeze_depth, unfreeze_depth
+from crackdet.models.units import suffix_at, without_augmentation
+from crackdet.runs import files
+from crackdet.runs.history import best_epoch
+from crackdet.seeds import reseed, set_seed
 from crackdet.training.callbacks import (
+    BestWeights,
     EpochCurves,
     EpochOrder,
     EpochRows,
     OnWholeModel,
     as_history,
 )
-from crackdet.training.engines import jit_compile
-from crackdet.training.features import FeatureBatches
+from crackdet.training.precision import mixed_precision as in_mixed_precision
 from crackdet.training.products import pointwise_as_products
-from crackdet.training.seeds import reseed, set_seed
-from crackdet.training.storage import CacheTooSmall
-from crackdet.training.wanted import PREPROCESSING_LAYER, check_image_size
 
 SCHEDULES = ("cosine", "plateau")
 MAX_WARMUP_STEPS = 100
@@ -57,7 +61,8 @@ def fit(
     patience: int | None = 3,
     class_weight: str | dict[int, float] | None = None,
     views: int | None = None,
-    cache: FeatureCache | None = None,
+    cache: FeatureCache | Uncached | None = None,
+    mixed_precision: bool = False,
     run_dir: str | Path | None = None,
     tensorboard: bool = True,
     seed: int = 0,
@@ -93,6 +98,9 @@ def fit(
         cache: Where frozen features are kept; used when `views` is given. A phase whose features
             do not fit in it trains the whole model on images, with a warning: augmented anew in
             each epoch, or not at all with `views=1`.
+        mixed_precision: Whether the backbone computes in bfloat16, while weights and the head stay
+            in float32: faster on GPUs and processors that have it, and slower on others. The
+            trained model computes in float32.
         run_dir: Folder for history.csv and tensorboard/.
         tensorboard: Whether to write tensorboard/ in `run_dir`.
         seed: Seed of the order, dropout, augmentation and views.
@@ -125,9 +133,10 @@ def fit(
     best_loss, best_weights = math.inf, None
     set_seed(seed)
     reseed(model, seed)
+    kept = Uncached() if views is None or cache is None else cache
     try:
         shown_seed = seed if view_seed is None else view_seed
-        sources = _sources(model, data, phases, views, cache, seed, shown_seed)
+        sources = _sources(model, data, phases, views, kept, seed, shown_seed)
         for phase in phases:
             set_unfreeze_depth(model, phase.depth)
             trained, train, validation = sources[phase.name]
@@ -136,12 +145,15 @@ def fit(
                 model, trained, learning_rate_schedule(schedule, phase.learning_rate, steps)
             )
             rows.phase = phase.name
-            watchers = _watchers(schedule, patience, phase)
+            best = BestWeights(patience)
+            watchers = [keras.callbacks.TerminateOnNaN(), best]
+            if schedule == "plateau":
+                watchers.append(_plateau(patience))
             if run_dir is not None and tensorboard:
-                watchers.append(EpochCurves(Path(run_dir) / "tensorboard" / phase.name))
+                watchers.append(EpochCurves(Path(run_dir) / files.TENSORBOARD / phase.name))
             if verbose:
                 print(_headline(phase, trained, data.train.num_images), flush=True)
-            with pointwise_as_products(model):
+            with pointwise_as_products(model), in_mixed_precision(model, mixed_precision):
                 trained.fit(
                     train,
                     validation_data=validation,
@@ -152,23 +164,27 @@ def fit(
                     callbacks=[EpochOrder(train), *watchers, rows, OnWholeModel(callbacks, model)],
                     verbose=verbose,
                 )
-            losses = [row["val_loss"] for row in rows.rows if row["phase"] == phase.name]
-            lowest = min(filter(math.isfinite, losses), default=math.inf)
-            if lowest < best_loss:
-                best_loss, best_weights = lowest, model.get_weights()
+            epoch = best_epoch(best.losses)
+            if epoch is not None and best.losses[epoch] < best_loss:
+                best_loss, best_weights = best.losses[epoch], model.get_weights()
     finally:
         set_unfreeze_depth(model, depth)
     if best_weights is None:
         raise CrackdetError("Training diverged: val_loss was never a number. Lower learning_rate.")
     model.set_weights(best_weights)
     if run_dir is not None:
-        rows.write_csv(Path(run_dir) / "history.csv")
+        rows.write_csv(Path(run_dir) / files.HISTORY)
     return as_history(model, rows.rows)
 
 
 def check_data(model: keras.Model, data: CrackData) -> None:
     """Raises ValueError unless a model can be trained and validated on a data set."""
     check_image_size(model, data.train)
+    if model.output_shape[-1] != len(data.class_names):
+        raise ValueError(
+            f"Expected a model of {len(data.class_names)} outputs, one for each of "
+            f"{', '.join(data.class_names)}. Received: {model.output_shape[-1]} outputs"
+        )
     if not data.train.num_images or not data.validation.num_images:
         raise ValueError("Expected images to train on and to validate on; a split is empty.")
 
@@ -229,7 +245,7 @@ def class_weights(
 
 
 def _check(
-    schedule: str, patience: int | None, views: int | None, cache: FeatureCache | None
+    schedule: str, patience: int | None, views: int | None, cache: FeatureCache | Uncached | None
 ) -> None:
     if schedule not in SCHEDULES:
         raise ValueError(f"Expected schedule to be one of {SCHEDULES}. Received: {schedule!r}")
@@ -246,7 +262,7 @@ def _sources(
     data: CrackData,
     phases: Sequence[Phase],
     views: int | None,
-    cache: FeatureCache | None,
+    cache: FeatureCache | Uncached,
     seed: int,
     view_seed: int,
 ) -> dict[str, Source]:
@@ -257,18 +273,22 @@ def _sources(
     """
     sources = {}
     for phase in reversed(phases):
-        if views is None or cache is None:
-            sources[phase.name] = _on_images(model, data, seed)
-            continue
         try:
             sources[phase.name] = _on_features(
-                model, data, phase.depth, views, cache, seed, view_seed
+                model, data, phase.depth, views or 1, cache, seed, view_seed
             )
+        except NotCached:
+            sources[phase.name] = _on_images(model, data, seed)
         except CacheTooSmall as error:
             warnings.warn(f"{error} Phase {phase.name} trains without it.", stacklevel=3)
-            whole = model if views > 1 else _without_augmentation(model)
+            whole = model if is_augmented(views) else without_augmentation(model)
             sources[phase.name] = _on_images(whole, data, seed)
     return sources
+
+
+def is_augmented(views: int | None) -> bool:
+    """Returns whether a training sees augmented images: one view is the image as it is."""
+    return views != 1
 
 
 def _on_images(model: keras.Model, data: CrackData, seed: int) -> Source:
@@ -282,23 +302,23 @@ def _on_features(
     data: CrackData,
     depth: int,
     views: int,
-    cache: FeatureCache,
+    cache: FeatureCache | Uncached,
     seed: int,
     view_seed: int,
 ) -> Source:
-    train, validation = data.train, data.validation
+    split = data.train
     shown, clean = cache.training_features(model, depth, data, views, view_seed)
-    size = train.batch_size
-    return (
-        split_at(model, depth)[1],
-        FeatureBatches(shown, train.labels, batch_size=size, shuffle=train.shuffle, seed=seed),
-        FeatureBatches([clean], validation.labels, batch_size=size),
+    size = split.batch_size
+    train = FeatureBatches(
+        shown, split.labels, batch_size=size, shuffle=split.shuffle, seed=seed
     )
-
-
-def _without_augmentation(model: keras.Model) -> keras.Model:
-    """Returns the model from its preprocessing on; it shares all layers."""
-    return keras.Model(model.get_layer(PREPROCESSING_LAYER).input, model.output)
+    validation = FeatureBatches([clean], data.validation.labels, batch_size=size)
+    suffix = suffix_at(model, depth)
+    if not has_gpu() or not device.fits([*shown, clean]):
+        return suffix, train, validation
+    trained, starts = device.on_device(suffix, [*shown, clean])
+    rows = device.RowBatches(train, starts[:-1])
+    return trained, rows, device.RowBatches(validation, starts[-1:])
 
 
 def learning_rate_schedule(schedule: str, peak: float, steps: int) -> Any:
@@ -332,19 +352,9 @@ def _compile_both(model: keras.Model, trained: keras.Model, rate: Any) -> None:
     trained.reset_metrics()
 
 
-def _watchers(schedule: str, patience: int | None, phase: Phase) -> list[keras.callbacks.Callback]:
-    watchers: list[keras.callbacks.Callback] = [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.EarlyStopping(
-            monitor="val_loss",
-            patience=phase.epochs if patience is None else patience,
-            restore_best_weights=True,
-        ),
-    ]
-    if schedule == "plateau":
-        wait = max(1, (patience or 2) // 2)
-        watchers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=wait))
-    return watchers
+def _plateau(patience: int | None) -> keras.callbacks.Callback:
+    wait = max(1, (patience or 2) // 2)
+    return keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=wait)
 
 
 def _headline(phase: Phase, trained: keras.Model, count: int) -> str:

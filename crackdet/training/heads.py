@@ -8,14 +8,14 @@ import keras
 import numpy as np
 
 from crackdet.data.dataset import CrackData
+from crackdet.devices import jit_compile
+from crackdet.features import FeatureBatches, FeatureCache, Uncached
 from crackdet.models import unfreeze_depth
-from crackdet.models.blocks import DROPOUT_NAME, HEAD_NAME, POOLING_NAME
-from crackdet.training.cache import FeatureCache
-from crackdet.training.callbacks import METRICS, EpochOrder, as_history
-from crackdet.training.engines import jit_compile
-from crackdet.training.features import FeatureBatches
+from crackdet.models.units import DROPOUT_NAME, HEAD_NAME, POOLING_NAME
+from crackdet.runs.history import METRICS, is_best_so_far, should_stop
+from crackdet.seeds import reseed
+from crackdet.training.callbacks import EpochOrder, as_history
 from crackdet.training.fitting import check_data, learning_rate_schedule, plan_phases
-from crackdet.training.seeds import reseed
 
 # Heads that are trained in the same steps: always as many, the last of them idle, since sums over
 # fewer would be taken in another order. So who stands beside a head changes no bit of it.
@@ -28,7 +28,7 @@ def fit_heads(
     *,
     learning_rates: Sequence[float],
     seeds: Sequence[int],
-    cache: FeatureCache,
+    cache: FeatureCache | Uncached,
     views: int = 1,
     view_seed: int = 0,
     epochs: int = 10,
@@ -63,6 +63,7 @@ def fit_heads(
         ValueError: If an argument is wrong, or the models are trained deeper or have different
             backbones.
         CrackdetError: As `FeatureCache.features`.
+        NotCached: If the cache is an `Uncached`.
 
     Example:
 
@@ -224,8 +225,6 @@ class _EachHead(keras.callbacks.Callback):
         self._rates = rates
         self._patience = patience
         self._rows: list[list[dict[str, Any]]] = [[] for _ in rates]
-        self._best = np.full(len(rates), np.inf)
-        self._waited = np.zeros(len(rates), int)
         self._running = np.ones(len(rates), bool)
         self._weights: list[list[np.ndarray]] = [[] for _ in rates]
 
@@ -242,9 +241,11 @@ class _EachHead(keras.callbacks.Callback):
             row |= {name: float(values[place]) for name, values in found.items()}
             row |= {"learning_rate": now * float(self._rates[place]), "seconds": seconds}
             self._rows[place].append(row)
-            self._judge(place, epoch, row["val_loss"], [each[place] for each in weights])
             losses = [each["val_loss"] for each in self._rows[place]]
-            if self._give_up is not None and self._give_up(losses):
+            if is_best_so_far(losses):
+                self._weights[place] = [np.array(each[place]) for each in weights]
+            given_up = self._give_up is not None and self._give_up(losses)
+            if given_up or should_stop(losses, self._patience):
                 self._running[place] = False
         if not self._running.any():
             self.model.stop_training = True
@@ -257,17 +258,6 @@ class _EachHead(keras.callbacks.Callback):
         kernel, bias = self._weights[place]
         model.get_layer(HEAD_NAME).set_weights([kernel, bias[0]])
         return as_history(model, rows)
-
-    def _judge(self, place: int, epoch: int, loss: float, weights: list[np.ndarray]) -> None:
-        # As keras.callbacks.EarlyStopping does for one model.
-        if loss < self._best[place]:
-            self._best[place] = loss
-            self._weights[place] = [np.array(each) for each in weights]
-            self._waited[place] = 0
-            return
-        self._waited[place] += 1
-        if self._waited[place] >= self._patience and epoch > 0:
-            self._running[place] = False
 
 
 def _side_by_side(models: Sequence[keras.Model], schedule: Any, rates: np.ndarray) -> keras.Model:

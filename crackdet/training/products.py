@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from crackdet.training.devices import has_gpu
+from crackdet.devices import has_gpu
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from crackdet.data import CrackData
 from tuning import SearchResult, SearchSpace, search
-from tuning.engine import run_trials
+from tuning.scheduler import run_trials
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, make_oracle
 from tuning.project import Journal

@@ -16,7 +16,7 @@ import pytest
 from tests.tuning.conftest import OPTIONS, SPACE, ended_trials, patches, read_rows
 from tests.tuning.processes import members, trials, wait_for, wait_until_gone
 from tuning import SearchSpace, search
-from tuning.workers import TrialProcesses
+from tuning.executors.processes import TrialProcesses
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import pytest
 
 import tuning.hypermodel
 from crackdet.models import unfreeze_depth
-from crackdet.models.blocks import inference_graph
+from crackdet.models.units import inference_graph
 from crackdet.training import FeatureCache
 from tests.tuning.conftest import SIZE, patches
 from tuning import CrackHyperModel, SearchSpace

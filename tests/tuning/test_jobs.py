@@ -10,7 +10,7 @@ from tuning import jobs as module
 from tuning.jobs import Jobs
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Finished, Outcome, Task
-from tuning.trials import Recipe
+from tuning.trial import Recipe
 
 VALUES = {"dropout": 0.1, "learning_rate": 1e-3}
 

@@ -9,7 +9,7 @@ import pytest
 from crackdet.errors import CrackdetError
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Finished, Outcome, Task
-from tuning.trials import checkpoint
+from tuning.trial import checkpoint
 
 
 def finished(number, loss=None, *, error=""):

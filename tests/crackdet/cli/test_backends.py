@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crackdet import load_model
-from crackdet.data.images import read_images
+from crackdet.images import read_images
 from crackdet.models import mobilenet_v2_classifier
 from tests.crackdet.cli.conftest import TINY_SEARCH
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackdet.training.storage import FILLING_LOCK, table_folder
-from crackdet.training.tables import FeatureTable
+from crackdet.features.store.eviction import FILLING_LOCK, table_folder
+from crackdet.features.store.table import FeatureTable
 from tests.crackdet.cli.conftest import TINY, TINY_FIT, Outcome
 
 Command = Callable[..., Outcome]

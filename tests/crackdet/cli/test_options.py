@@ -101,7 +101,7 @@ def test_hyperband_halves_by_itself(name: str, value: object) -> None:
 
 
 def test_objectives_are_those_of_the_search() -> None:
-    from tuning.trials import OBJECTIVES
+    from tuning.trial import OBJECTIVES
 
     for name in OBJECTIVES:
         assert options.OPTIONS["objective"].read(name) == name

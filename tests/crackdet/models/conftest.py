@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crackdet.models import mobilenet_v2_classifier
-from crackdet.models.blocks import backbone
+from crackdet.models.units import backbone
 
 
 @pytest.fixture(scope="session")

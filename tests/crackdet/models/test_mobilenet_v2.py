@@ -18,7 +18,7 @@ from crackdet.models import (
     split_at,
     unfreeze_depth,
 )
-from crackdet.models.blocks import backbone
+from crackdet.models.units import backbone
 
 WEIGHTS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
 

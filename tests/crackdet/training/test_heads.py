@@ -9,7 +9,7 @@ import pytest
 
 from crackdet.data import CrackData
 from crackdet.models import replace_head
-from crackdet.models.blocks import HEAD_NAME
+from crackdet.models.units import HEAD_NAME
 from crackdet.training import FeatureCache, fit, fit_heads
 
 MakeModel = Callable[..., keras.Model]

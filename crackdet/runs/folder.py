@@ -1,0 +1,88 @@
+"""A run's folder: whether a command may go on in it, and what each stage has taken."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from crackdet.errors import CrackdetError
+from crackdet.files import is_partial, read_json, write_json
+from crackdet.runs.files import CONFIG, SECONDS
+from crackdet.runs.record import flag
+
+
+def open_folder(out: str, options: Mapping[str, Any]) -> Path:
+    """Returns the run's folder when it is new, or was made with the same options.
+
+    Args:
+        out: The folder. It need not exist.
+        options: What the command was asked for. Options that the folder's earlier command did
+            not have, such as those of a fit after a search alone, are free.
+
+    Raises:
+        CrackdetError: If the folder holds other things, or a run with other options.
+    """
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise CrackdetError(f"--out {out} is a file: name a folder.")
+    if not (folder / CONFIG).exists():
+        # A run that was stopped while its data loaded leaves its seconds alone.
+        left = folder.iterdir() if folder.is_dir() else ()
+        if any(path.name != SECONDS and not is_partial(path) for path in left):
+            raise CrackdetError(
+                f"--out {out} holds files but no run ({CONFIG} is missing): name a new folder."
+            )
+        return folder
+    earlier = read_json(folder / CONFIG)["options"]
+    changes = [
+        f"{flag(name)} was {_word(earlier[name])} and is {_word(value)}"
+        for name, value in options.items()
+        if name in earlier and earlier[name] != value
+    ]
+    if changes:
+        raise CrackdetError(
+            f"{out} holds a run with other options: {'; '.join(changes)}. "
+            "Give the same options to go on with it, or another --out."
+        )
+    return folder
+
+
+def is_new(folder: Path, fingerprint: str, options: Mapping[str, Any]) -> bool:
+    """Returns whether the folder's record lacks the images or some of the options.
+
+    Raises:
+        CrackdetError: If the folder's run was made from other images.
+    """
+    if not (folder / CONFIG).exists():
+        return True
+    record = read_json(folder / CONFIG)
+    earlier = record["data"]["fingerprint"]
+    if earlier != fingerprint:
+        raise CrackdetError(
+            f"The images have changed since {folder} was begun (fingerprint {earlier[:12]}, now "
+            f"{fingerprint[:12]}): name another --out."
+        )
+    return not options.keys() <= record["options"].keys()
+
+
+@contextlib.contextmanager
+def timed(folder: Path, stage: str) -> Iterator[None]:
+    """Adds the seconds of a block to the stage's sum in seconds.json, stopped runs included."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        sums = seconds(folder)
+        sums[stage] = round(sums.get(stage, 0.0) + time.perf_counter() - start, 2)
+        write_json(folder / SECONDS, sums)
+
+
+def seconds(folder: Path) -> dict[str, float]:
+    """Returns the seconds that each stage has taken so far."""
+    path = folder / SECONDS
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value)

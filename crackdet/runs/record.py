@@ -1,0 +1,106 @@
+"""What a run was made of: config.json."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import crackdet
+from crackdet.files import write_json
+from crackdet.runs.files import CONFIG
+
+if TYPE_CHECKING:
+    from crackdet.data import CrackData
+
+
+def run_record(options: Mapping[str, Any], data: "CrackData | None" = None) -> dict[str, Any]:
+    """Returns what is needed to repeat a run and to know what it was made of.
+
+    Args:
+        options: Every choice, seeds included. Paths become text.
+        data: The data set, if one is used.
+
+    Returns:
+        A dictionary that JSON can hold: `options`, `data` (name, fingerprint, class names,
+        counts, notes; or None), `versions` (python, crackdet, keras, the backend, numpy),
+        `platform`, `git_revision` (of the working folder; None outside a checkout) and `date`.
+
+    Example:
+
+    >>> run_record({"seed": 0})["options"]
+    {'seed': 0}
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    return {
+        "options": {name: _plain(value) for name, value in options.items()},
+        "data": None if data is None else data.facts(),
+        "versions": {
+            "python": platform.python_version(),
+            "crackdet": crackdet.__version__,
+            "keras": keras.__version__,
+            "backend": backend,
+            backend: importlib.metadata.version(backend),
+            "numpy": np.__version__,
+        },
+        "platform": {
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        "git_revision": git_revision(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write_config(
+    run_dir: str | os.PathLike[str],
+    options: Mapping[str, Any],
+    data: "CrackData | None" = None,
+) -> Path:
+    """Writes `run_record(options, data)` to config.json in a run's folder.
+
+    Returns:
+        The path of config.json.
+    """
+    path = Path(run_dir) / CONFIG
+    write_json(path, run_record(options, data))
+    return path
+
+
+def git_revision(folder: str | os.PathLike[str] = ".") -> str | None:
+    """Returns the revision checked out in `folder`, or None where there is no git checkout."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", os.fspath(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None if result.returncode == 0 else None
+
+
+def flag(name: str) -> str:
+    """Returns how an option is spelled on the command line, say `--image-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

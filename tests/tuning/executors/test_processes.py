@@ -1,0 +1,245 @@
+"""`TrialProcesses`, alone: values, deaths, the end of everything."""
+
+import multiprocessing
+import operator
+import os
+import platform
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import BrokenExecutor
+from multiprocessing import forkserver
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from tests.tuning.processes import members, wait_until_gone
+from tuning import workers
+from tuning.executors.processes import TrialProcesses, default_workers
+
+
+@pytest.fixture(scope="module")
+def executor():
+    with TrialProcesses() as processes_of_trials:
+        yield processes_of_trials
+
+
+class TwoWords(Exception):  # noqa: N818
+    """Cannot be unpickled: that would call it with one argument."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+
+def raise_two_words():
+    raise TwoWords("no", "luck")
+
+
+def limits_of_threads():
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
+    return {
+        "backends": [os.environ.get(name) for name in names],
+        "XLA": os.environ.get("XLA_FLAGS", ""),
+        "NumPy": {pool["num_threads"] for pool in threadpool_info()},
+    }
+
+
+def faults_of_a_step_like_the_one_before():
+    faults = []
+    for _ in range(3):
+        blocks = [b"1" * 2**25, b"1" * 2**27]  # 32 and 128 megabytes
+        del blocks
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    return faults[2] - faults[1]
+
+
+class Deadly:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_an_unused_executor_ends_the_server_that_still_imports():
+    """The first test here: the next one starts another server, which all others use."""
+    workers._end_server()  # one that other modules' tests started has imported all
+    unused = TrialProcesses()
+    server = forkserver._forkserver._forkserver_pid
+    start = time.monotonic()
+    unused.shutdown(cancel_futures=True)
+    assert time.monotonic() - start < 2
+    wait_until_gone([server], 2)
+
+
+def test_gives_values_and_exceptions(executor):
+    assert executor.submit(operator.add, 2, 3).result() == 5
+    assert executor.submit(int, "11", base=2).result() == 3
+    with pytest.raises(ZeroDivisionError, match="division"):
+        executor.submit(operator.truediv, 1, 0).result()
+    assert list(executor.map(abs, [-1, -2])) == [1, 2]
+
+
+def test_a_process_keeps_the_memory_that_it_frees(executor):
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("asks glibc")
+    pages = 160 * 2**20 // resource.getpagesize()
+    assert faults_of_a_step_like_the_one_before() > pages / 2
+    assert executor.submit(faults_of_a_step_like_the_one_before).result() < pages / 20
+
+
+def test_each_job_has_a_process_that_ends_with_it(executor):
+    pids = [executor.submit(os.getpid).result() for _ in range(3)]
+    assert len({os.getpid(), *pids}) == 4
+    wait_until_gone(pids)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ((signal.raise_signal, signal.SIGKILL), "was killed by SIGKILL"),
+        ((os._exit, 7), "ended with exit code 7"),
+    ],
+)
+def test_a_process_that_dies_says_how_and_takes_no_other_with_it(executor, job, words):
+    other = executor.submit(time.sleep, 0.5)
+    with pytest.raises(BrokenExecutor, match=words):
+        executor.submit(*job).result()
+    assert other.result() is None
+    assert executor.submit(abs, -1).result() == 1
+
+
+def test_a_death_before_the_arguments_are_read_is_the_futures_not_the_callers(executor):
+    future = executor.submit(len, [Deadly(), bytes(2**24)])
+    with pytest.raises(BrokenExecutor):
+        future.result(timeout=20)
+
+
+def test_what_cannot_travel_back_fails_the_job_and_hangs_nothing(executor):
+    with pytest.raises(Exception, match="pickle"):
+        executor.submit(threading.Lock).result(timeout=20)
+    with pytest.raises(Exception, match=r"second|no luck"):
+        executor.submit(raise_two_words).result(timeout=20)
+
+
+def test_a_job_that_cannot_travel_there_is_refused_at_once(executor):
+    with pytest.raises(Exception, match=r"pickle|lambda"):
+        executor.submit(lambda: None)
+    assert executor.submit(abs, -1).result() == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_computes_with_so_many_threads(threads):
+    with TrialProcesses(threads) as executor:
+        limits = executor.submit(limits_of_threads).result()
+    assert limits["backends"] == [str(threads)] * 3
+    assert ("multi_thread_eigen=false" in limits["XLA"]) == (threads == 1)
+    assert limits["NumPy"] == {threads}
+    assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+
+
+def test_leaving_waits_for_what_runs():
+    with TrialProcesses() as executor:
+        future = executor.submit(time.sleep, 0.5)
+    assert future.done()
+
+
+def test_shutdown_kills_what_runs_and_takes_nothing_more():
+    executor = TrialProcesses()
+    futures = [executor.submit(time.sleep, 600) for _ in range(2)]
+    assert len(multiprocessing.active_children()) == 2  # both jobs run at once
+    assert not futures[0].done()
+    executor.shutdown(cancel_futures=True)
+    assert not multiprocessing.active_children()
+    for future in futures:
+        with pytest.raises(BrokenExecutor, match="killed by SIGKILL"):
+            future.result(timeout=5)
+    with pytest.raises(RuntimeError, match="shut down"):
+        executor.submit(abs, -1)
+    executor.shutdown()
+
+
+# Without `if __name__ == "__main__"`, as in a notebook or a short script.
+SCRIPT = """
+import time
+from tuning.executors.processes import TrialProcesses
+
+print("script", flush=True)
+executor = TrialProcesses()
+print(executor.submit(pow, 2, 5).result(), flush=True)
+jobs = [executor.submit(time.sleep, 600) for _ in range(2)]
+print("running", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_runs_once_and_no_process_outlives_its_kill(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as script:
+        for line in ("script\n", "32\n", "running\n"):
+            assert script.stdout.readline() == line
+        own = members(script.pid)
+        assert len(own) >= 4  # the script, the server, two jobs
+        script.kill()
+        wait_until_gone([each.pid for each in own], 2)  # to take Keras apart would take longer
+        assert not members(script.pid)
+
+
+def test_at_least_one_trial_at_once_and_no_more_than_cores(monkeypatch):
+    cores = len(os.sched_getaffinity(0))
+    assert 1 <= default_workers() <= cores
+    monkeypatch.setattr(workers, "_available_memory", lambda: 1)
+    assert default_workers() == 1  # however little memory is left
+
+
+def test_available_memory_is_some_of_what_there_is():
+    memory = workers._available_memory()
+    if memory is not None:
+        assert 0 < memory <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+# The server is busy with its imports for longer than anyone waits.
+WAITS = """
+from tuning import workers
+
+workers.PRELOADED[:] = ["slow_import"]
+executor = workers.TrialProcesses()
+try:
+    print("submits", flush=True)
+    executor.submit(pow, 2, 5)
+finally:
+    executor.shutdown(cancel_futures=True)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_first_job_waits_for_the_server(tmp_path):
+    (tmp_path / "script.py").write_text(WAITS)
+    (tmp_path / "slow_import.py").write_text("import time\n\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    ) as script:
+        try:
+            assert script.stdout.readline() == "submits\n"
+            time.sleep(1)
+            own = [each.pid for each in members(script.pid)]
+            os.killpg(script.pid, signal.SIGINT)
+            assert script.wait(5) != 0
+            wait_until_gone(own, 2)
+            assert script.stderr.read().count("Traceback") == 1  # the script's own
+        finally:
+            script.kill()
