@@ -7,9 +7,22 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from crackdet.devices import share_gpu_memory
+
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("data", "evaluation", "layers", "models", "report", "training")
+_SUBPACKAGES = (
+    "data",
+    "engines",
+    "evaluation",
+    "features",
+    "inference",
+    "layers",
+    "models",
+    "report",
+    "runs",
+    "training",
+)
 _FUNCTIONS = {"load_data": "crackdet.data", "load_model": "crackdet.models"}
 _REGISTERS_IN = {
     "keras": "crackdet.layers",
@@ -60,6 +73,7 @@ class _RegisterOnImport(importlib.abc.MetaPathFinder):
         return spec
 
 
+share_gpu_memory()
 for _library, _module in _REGISTERS_IN.items():
     if _library in sys.modules:
         importlib.import_module(_module)

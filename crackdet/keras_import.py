@@ -15,10 +15,6 @@ def import_keras() -> None:
     # Warnings of TensorFlow's and TFDS's Python sides: retracing, folders of unfinished builds.
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # The command line computes features on a GPU where the trials, other processes, train too: none
-    # of them may take all of its memory.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if "keras" in sys.modules:
         return
     sys.stderr.flush()

@@ -168,6 +168,6 @@ def _flock(descriptor: int, kind: int, path: str | Path) -> None:
             raise
         raise NoLocksError(
             f"The file system of {path} has no locks ({error.strerror}): choose a folder on a "
-            "local disk; or, for a cache that one process fills, --cache-locks none "
+            "local disk; or, for a cache that one process fills, --cache-locks no "
             "(FeatureCache(locks=False))."
         ) from error

@@ -3,8 +3,8 @@
     python -m tests.mutations            # all of them, each with the tests that should see it
     python -m tests.mutations eviction   # those whose name holds a word
 
-Each mutation replaces a piece of the source in a copy of the project and runs the named tests there.
-A survivor is a fault that no test would see.
+Each mutation replaces a piece of the source in a copy of the project and runs the named tests
+there. A survivor is a fault that no test would see.
 """
 
 import argparse

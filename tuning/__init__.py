@@ -1,7 +1,22 @@
-"""Search of the classifier's hyperparameters with KerasTuner."""
+"""Search of the classifier's hyperparameters with KerasTuner.
 
-from tuning.hypermodel import CrackHyperModel
-from tuning.searching import SearchResult, search
-from tuning.space import SearchSpace
+What needs Keras is imported when it is asked for, so that executors start their processes before.
+"""
 
-__all__ = ["CrackHyperModel", "SearchResult", "SearchSpace", "search"]
+import importlib
+from typing import Any
+
+_HOMES = {
+    "CrackHyperModel": "tuning.hypermodel",
+    "SearchResult": "tuning.searching",
+    "SearchSpace": "tuning.space",
+    "search": "tuning.searching",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tuning' has no attribute {name!r}")

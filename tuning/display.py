@@ -10,18 +10,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
+from crackdet.runs import files
+from crackdet.runs.trials import HYPERPARAMETERS
+from tuning.leaderboard import Leaderboard
 from tuning.tasks import Finished, Task
-from tuning.trial import error_file
 
 SHOWN = 12  # best trials in the live table, which must fit on a screen
 
 
 class Display:
-    """Shows the trials of a search; a `tuning.scheduler.Watcher`.
+    """Shows the trials of a search; a `tuning.scheduler.Watcher`, told after its leaderboard.
 
     Args:
-        leaderboard: Where finished trials go.
+        leaderboard: The finished trials.
         planned: Training images of each trial that the search runs at most.
         workers: Trials that run at once.
         verbose: 0 shows nothing.
@@ -60,9 +61,8 @@ class Display:
         self._running[task.trial] = time.monotonic()
 
     def finished(self, trial: Finished, *, replayed: bool) -> None:
-        """Adds a trial to the leaderboard and tells how it ended."""
+        """Tells how a trial ended."""
         self._running.pop(trial.task.trial, None)
-        self.leaderboard.add(trial, replayed=replayed)
         if replayed:
             return
         if trial.outcome.failed or not self.console.is_terminal:
@@ -112,7 +112,7 @@ class Display:
         row = self.leaderboard.row(trial)
         drawn = ", ".join(f"{name} {_cell(row[name])}" for name in HYPERPARAMETERS)
         if trial.outcome.failed:
-            where = error_file(self.leaderboard.folder, row["trial"])
+            where = self.leaderboard.folder / files.error_file(row["trial"])
             return f"trial {row['trial']} failed: {row['error']} ({drawn}; traceback in {where})"
         values = ", ".join(f"{name} {_cell(row[name])}" for name in self.leaderboard.metrics)
         return f"trial {row['trial']}: {values} ({drawn}; {_duration(row['seconds'])})"

@@ -13,7 +13,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tuning.tasks import PRUNED
+from crackdet.runs.trials import PRUNED, standing
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,13 @@ class Halving(keras_tuner.Oracle):
         return {"status": TrialStatus.STOPPED}
 
     def _ranked(self, trials: list[Trial]) -> list[Trial]:
-        sign = -1 if self.objective.direction == "max" else 1
-        done = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
-        # One that was given up has a score, but comes after those that have come to their end.
-        return sorted(done, key=lambda trial: (trial.message == PRUNED, sign * trial.score))
+        # One that was given up has a score too; `Ledger` says in its message that it was.
+        return sorted(
+            (trial for trial in trials if trial.status == TrialStatus.COMPLETED),
+            key=lambda trial: standing(
+                trial.score,
+                self.objective.direction,
+                pruned=trial.message == PRUNED,
+                trial=trial.trial_id,
+            ),
+        )

@@ -11,12 +11,14 @@ import keras_tuner
 import numpy as np
 
 from crackdet.data import CrackData
-from crackdet.images import ImageSize
 from crackdet.data.splits import ImageSplit
-from crackdet.layers import augmentation
-from crackdet.models import mobilenet_v2_classifier, replace_head, unfreeze_depth
+from crackdet.features import FeatureCache, Uncached
+from crackdet.images import ImageSize
+from crackdet.models import new_classifier, replace_head, unfreeze_depth
 from crackdet.models.units import HEAD_NAME
-from crackdet.training import FeatureCache, fit, set_seed
+from crackdet.seeds import set_seed
+from crackdet.training import fit
+from crackdet.training.fitting import is_augmented
 from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace
 
@@ -40,6 +42,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
             trains on features of K views of each image, which needs `cache`.
         cache: Where frozen features are kept. Trials start from the same weights and so share
             them.
+        mixed_precision: See `crackdet.training.fit`.
         seed: Seed of the head's weights, dropout, order and augmentation.
         view_seed: Seed of the augmented views, which are shared between trials of different
             seeds. Defaults to `seed`.
@@ -64,7 +67,8 @@ class CrackHyperModel(keras_tuner.HyperModel):
         strength: float = 1.0,
         epochs: int = 3,
         views: int | None = None,
-        cache: FeatureCache | None = None,
+        cache: FeatureCache | Uncached | None = None,
+        mixed_precision: bool = False,
         seed: int = 0,
         view_seed: int | None = None,
     ):
@@ -77,7 +81,8 @@ class CrackHyperModel(keras_tuner.HyperModel):
         self.strength = strength
         self.epochs = epochs
         self.views = views
-        self.cache = cache
+        self.cache = Uncached() if views is None or cache is None else cache
+        self.mixed_precision = mixed_precision
         self.seed = seed
         self.view_seed = seed if view_seed is None else view_seed
         self._executions: Counter[tuple] = Counter()
@@ -91,15 +96,14 @@ class CrackHyperModel(keras_tuner.HyperModel):
         values = self.space.values(hp)
         seed = self._execution_seed(values)
         set_seed(self.view_seed)  # a random backbone is the same in all trials of a search
-        augmented = self.strength and self.views != 1
-        return mobilenet_v2_classifier(
+        return new_classifier(
             self.image_size,
             self.num_classes,
             unfreeze_depth=values["unfreeze_depth"],
             dropout=values["dropout"],
             alpha=self.alpha,
             weights=self.weights,
-            augmentation=augmentation(self.strength, seed=seed) if augmented else None,
+            strength=self.strength if is_augmented(self.views) else 0,
             seed=seed,
         )
 
@@ -172,6 +176,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
             learning_rate=values["learning_rate"],
             views=self.views,
             cache=self.cache,
+            mixed_precision=self.mixed_precision,
             seed=seed,
             view_seed=self.view_seed,
             callbacks=callbacks,
@@ -183,7 +188,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         return history
 
     def fill_cache(self, data: CrackData, depths: Iterable[int]) -> list[int]:
-        """Computes the frozen features that trials of some depths share, if they use a cache.
+        """Computes the frozen features that trials of some depths share, if they keep any.
 
         Args:
             data: Its `train` and `validation` are passed through the network, once.
@@ -192,10 +197,10 @@ class CrackHyperModel(keras_tuner.HyperModel):
         Returns:
             The depths whose features are kept now; others have no room.
         """
-        if self.views is None or self.cache is None:
+        if isinstance(self.cache, Uncached):
             return []
         model = self.build(self.space.hyperparameters())
-        return self.cache.prepare(model, depths, data, self.views, seed=self.view_seed)
+        return self.cache.prepare(model, depths, data, self.views or 1, seed=self.view_seed)
 
     def _execution_seed(self, values: dict[str, Any]) -> int:
         execution = self._executions[_key(values)]

@@ -5,7 +5,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 
 from crackdet.data import CrackData
-from crackdet.training import CacheTooSmall
+from crackdet.data.splits import PicturesLeftOut
+from crackdet.features import CacheTooSmall
 from tuning.hypermodel import CrackHyperModel
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Outcome, Task
@@ -17,6 +18,10 @@ MIN_VALIDATION = 500
 
 class Jobs:
     """Prepares and submits the trials of a search.
+
+    Trials on kept features need labels and content keys alone: the pictures, gigabytes where they
+    are in memory, stay here. Where a trial finds no features after all, on a machine of a cluster
+    that does not share the cache say, it comes back and gets them.
 
     Args:
         recipe: What all trials share.
@@ -48,13 +53,14 @@ class Jobs:
         self._ahead = set(ahead)
         self._seed = seed
         self._parts: dict[int, CrackData] = {}
+        # By training images: the depths whose features are kept, and those that have no room.
+        self._kept: dict[int, set[int]] = {}
         self._refused: dict[int, set[int]] = {}
+        self._pictures_travel = False
 
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Computes the frozen features of newly drawn trials, with all cores."""
         hypermodel = CrackHyperModel(**self._recipe.hypermodel)
-        if hypermodel.views is None or hypermodel.cache is None:
-            return
         for images in sorted({self._board.images_of(task) for task in tasks}):
             alike = [task for task in tasks if self._board.images_of(task) == images]
             # Ahead each time, or a search that is resumed would take other ways to its features.
@@ -65,6 +71,7 @@ class Jobs:
                 self._say(f"{error} Trials go on without these features.")
                 continue
             self._ahead &= kept
+            self._kept[images] = self._kept.get(images, set()) | kept
             self._refused[images] = (self._refused.get(images, set()) | depths) - kept
 
     def submit(self, tasks: Sequence[Task]) -> "Future[list[Outcome]]":
@@ -77,12 +84,33 @@ class Jobs:
             and not trial.outcome.failed
             and self._board.images_of(trial.task) == images
         ]
-        bar = self._board.bar(images)
-        part, recipe = self._part(images), self._recipe
+        cutoff = self._board.checkpoint_cutoff(images)
+        recipe = self._recipe
         if refused := self._refused.get(images):
-            cache = recipe.hypermodel["cache"].without(refused)
+            cache = recipe.hypermodel["cache"].read_only(refused)
             recipe = replace(recipe, hypermodel={**recipe.hypermodel, "cache": cache})
-        return self._executor.submit(run_job, recipe, part, list(tasks), others, bar)
+        data = self._part_for(tasks, images)
+        return self._executor.submit(run_job, recipe, data, list(tasks), others, cutoff)
+
+    def mended(self, error: BaseException) -> bool:
+        """Returns whether a job that ended with an exception need only run again.
+
+        It is so where it lacked pictures: they travel from now on.
+        """
+        lacked = isinstance(error, PicturesLeftOut)
+        self._pictures_travel |= lacked
+        return lacked
+
+    def _part_for(self, tasks: Sequence[Task], images: int) -> CrackData:
+        """Returns the images of some trials, without their pictures where none is needed."""
+        part = self._part(images)
+        if self._pictures_travel or not {task.depth for task in tasks} <= self._kept.get(
+            images, set()
+        ):
+            return part
+        return replace(
+            part, train=part.train.without_images(), validation=part.validation.without_images()
+        )
 
     def _part(self, images: int) -> CrackData:
         if images not in self._parts:

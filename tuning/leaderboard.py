@@ -1,25 +1,22 @@
 """The finished trials as rows, the best of them, trials.csv and the few checkpoints kept."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from crackdet.files import atomic_write
+from crackdet.runs import files
+from crackdet.runs.trials import HYPERPARAMETERS, metric_columns, standing, write_trials
 from tuning.project import writing
 from tuning.tasks import Finished, Task
-from tuning.trial import checkpoint, error_file
-
-HYPERPARAMETERS = ("dropout", "learning_rate", "unfreeze_depth")
 
 
 class Leaderboard:
     """Collects finished trials and keeps trials.csv and the trials' files up to date.
 
-    It alone writes what trials leave in the search's folder: a process that outlives its search
-    cannot change it, and a machine of a cluster need not see the folder.
+    A `tuning.scheduler.Watcher`. It alone writes what trials leave in the search's folder: a
+    process that outlives its search cannot change it, and a machine of a cluster need not see it.
 
     Args:
         folder: The search's folder.
@@ -44,7 +41,13 @@ class Leaderboard:
         self.images = images
         self.trials: list[Finished] = []
 
-    def add(self, trial: Finished, *, replayed: bool = False) -> None:
+    def started(self, task: Task) -> None:
+        """Nothing is written of a trial that runs."""
+
+    def lost(self, task: Task, error: BaseException) -> None:
+        """Nor of one whose process died."""
+
+    def finished(self, trial: Finished, *, replayed: bool = False) -> None:
         """Adds a finished trial, writes its files and removes checkpoints that fell behind.
 
         Args:
@@ -60,17 +63,16 @@ class Leaderboard:
     def _add(self, trial: Finished, replayed: bool) -> None:
         if not replayed:
             self._write_files(trial)
-        self.trials.append(Finished(trial.task, trial.outcome.bare()))
-        with atomic_write(self.folder / "trials.csv") as temporary:
-            temporary.write_text(self.as_csv(), "utf-8")
+        self.trials.append(Finished(trial.task, trial.outcome.without_files()))
+        write_trials(self.folder, self.rows())
         kept = {each.task.trial for each in self._unpruned()[: self.keep_checkpoints]}
         for each in self.trials:
             if each.task.trial not in kept:
-                checkpoint(self.folder, each.task.trial).unlink(missing_ok=True)
+                (self.folder / files.checkpoint(each.task.trial)).unlink(missing_ok=True)
 
     def _write_files(self, trial: Finished) -> None:
         name = trial.task.trial
-        own = (self.folder / "tensorboard" / name, self.folder / f"trial_{name}")
+        own = (self.folder / files.curves(name), self.folder / files.trial_folder(name))
         for folder, pattern in zip(own, ("*events.*", ".*.partial*"), strict=True):
             for left in folder.glob(pattern):  # by a search that was killed while writing
                 left.unlink()
@@ -78,33 +80,27 @@ class Leaderboard:
             with atomic_write(self.folder / relative) as temporary:
                 temporary.write_bytes(content)
         if trial.outcome.traceback:
-            with atomic_write(error_file(self.folder, name)) as temporary:
+            with atomic_write(self.folder / files.error_file(name)) as temporary:
                 temporary.write_text(trial.outcome.traceback, "utf-8")
 
     def ranked(self) -> list[Finished]:
-        """Returns the trials that succeeded, best first.
-
-        Trials on more images come first: a loss on few of them is another measure. Those that
-        were pruned, whose weights are not kept, come after the others. Of equals the earlier comes
-        first.
-        """
-        sign = 1 if self.direction == "min" else -1
-        done = [trial for trial in self.trials if not trial.outcome.failed]
+        """Returns the trials that succeeded, best first."""
         return sorted(
-            done,
-            key=lambda trial: (
-                -self.images_of(trial.task),
-                trial.outcome.pruned,
-                sign * trial.outcome.metrics[self.objective],
-                trial.task.trial,
+            (trial for trial in self.trials if not trial.outcome.failed),
+            key=lambda trial: standing(
+                trial.outcome.metrics[self.objective],
+                self.direction,
+                images=self.images_of(trial.task),
+                pruned=trial.outcome.pruned,
+                trial=trial.task.trial,
             ),
         )
 
     def _unpruned(self) -> list[Finished]:
         return [trial for trial in self.ranked() if not trial.outcome.pruned]
 
-    def bar(self, images: int) -> float | None:
-        """Returns what a trial must beat for its weights to be kept; None where it need not."""
+    def checkpoint_cutoff(self, images: int) -> float | None:
+        """Returns the objective from which on a trial's weights are kept; None for any."""
         never = -math.inf if self.direction == "min" else math.inf
         if not self.keep_checkpoints:
             return never
@@ -127,8 +123,7 @@ class Leaderboard:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics, the objective first."""
-        others = (name for name in ("val_loss", "val_accuracy") if name != self.objective)
-        return (self.objective, *others)
+        return metric_columns(self.objective)
 
     def row(self, trial: Finished) -> dict[str, Any]:
         """Returns a trial as a row of trials.csv; what a failed trial lacks is None."""
@@ -149,12 +144,3 @@ class Leaderboard:
         """Returns all trials as rows, in the order of their numbers."""
         ordered: Sequence[Finished] = sorted(self.trials, key=lambda each: each.task.trial)
         return [self.row(trial) for trial in ordered]
-
-    def as_csv(self) -> str:
-        """Returns trials.csv."""
-        text = io.StringIO()
-        rows = self.rows()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()

@@ -15,11 +15,10 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from crackdet.errors import CrackdetError
+from crackdet.runs.trials import PRUNED
 from tuning.project import Journal, writing
 from tuning.seeds import trial_seed
-from tuning.tasks import PRUNED, Finished, Outcome, Task
-
-LEFT_OUT = ("traceback", "files")  # of an outcome in the journal: they stand in the folder
+from tuning.tasks import LEFT_OUT, Finished, Outcome, Task
 
 
 class Ledger:
@@ -91,9 +90,11 @@ class Ledger:
 
     def end(self, task: Task, outcome: Outcome) -> None:
         """Notes how a trial ended."""
-        event = {name: value for name, value in vars(outcome).items() if name not in LEFT_OUT}
+        kept = outcome.without_files()
+        # What is left out stands in the folder.
+        event = {name: value for name, value in vars(kept).items() if name not in LEFT_OUT}
         self._journal.append({"event": "end", "trial": task.trial, **event})
-        self._outcomes[task.trial] = outcome.bare()
+        self._outcomes[task.trial] = kept
 
     def _replay_start(self, event: dict[str, Any]) -> None:
         while self._told < event.get("told", 0) and self._tell_next():

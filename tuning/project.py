@@ -1,7 +1,6 @@
 """The folder of a search: its options, its lock, and the journal that it is resumed from."""
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -11,11 +10,10 @@ from typing import Any
 
 from crackdet.errors import CrackdetError
 from crackdet.files import is_partial, read_json, write_json
+from crackdet.locks import exclusive
+from crackdet.runs.files import SEARCH_LOCK, SEARCH_OPTIONS
 
-OPTIONS = "search.json"
 MADE_WITH = "made_with"
-JOURNAL = "journal.jsonl"
-LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -42,26 +40,27 @@ def open_project(
     if folder.exists() and not folder.is_dir():
         raise CrackdetError(f"{folder} is a file: name a folder for the search.")
     occupied = folder.is_dir() and any(
-        path.name != LOCK and not is_partial(path) for path in folder.iterdir()
+        path.name != SEARCH_LOCK and not is_partial(path) for path in folder.iterdir()
     )
     if occupied and not resume:
         raise CrackdetError(
             f"{folder} is not empty: name another directory, or pass resume=True to go on with "
             "the search in it."
         )
-    if occupied and not (folder / OPTIONS).exists():
+    if occupied and not (folder / SEARCH_OPTIONS).exists():
         raise CrackdetError(
-            f"{folder} holds files but no search ({OPTIONS} is missing): name another directory."
+            f"{folder} holds files but no search ({SEARCH_OPTIONS} is missing): name another "
+            "directory."
         )
     wanted = json.loads(json.dumps(options))
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        if (folder / OPTIONS).exists():
-            earlier = read_json(folder / OPTIONS)
+        if (folder / SEARCH_OPTIONS).exists():
+            earlier = read_json(folder / SEARCH_OPTIONS)
             earlier.pop(MADE_WITH, None)
             _check_same(folder, earlier, wanted)
         else:
-            write_json(folder / OPTIONS, {**wanted, MADE_WITH: dict(made_with or {})})
+            write_json(folder / SEARCH_OPTIONS, {**wanted, MADE_WITH: dict(made_with or {})})
         yield folder
 
 
@@ -71,21 +70,17 @@ def workers_before(directory: str | os.PathLike[str]) -> int | None:
     What "bayesian" and "hyperband" propose depends on it, while a machine may afford another number
     by the time that a search goes on.
     """
-    file = Path(directory) / OPTIONS
+    file = Path(directory) / SEARCH_OPTIONS
     return read_json(file).get(MADE_WITH, {}).get("workers") if file.is_file() else None
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    # The system frees the lock when the process ends, however it ends.
-    with open(folder / LOCK, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CrackdetError(
-                f"Another process is searching in {folder}: wait for it or name another directory."
-            ) from error
-        yield
+def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
+    def refuse() -> None:
+        raise CrackdetError(
+            f"Another process is searching in {folder}: wait for it or name another directory."
+        )
+
+    return exclusive(folder / SEARCH_LOCK, on_wait=refuse)
 
 
 def _check_same(folder: Path, earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """The median stopping rule: a trial that does clearly worse than the others is given up."""
 
-import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 import keras
 import numpy as np
+
+from crackdet.runs.history import is_best_so_far
 
 # Trials that must have reached an epoch before one is judged at it.
 MIN_OTHERS = 4
@@ -57,7 +58,7 @@ class MedianPruner(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
         losses = self.history["val_loss"]
-        if losses[-1] < min(filter(math.isfinite, losses[:-1]), default=math.inf):
+        if is_best_so_far(losses):
             self.best_weights = self.model.get_weights()
         if clearly_worse(losses, self.others):
             raise PrunedError

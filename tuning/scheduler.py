@@ -1,5 +1,6 @@
 """Runs trials through an executor: several at once, again where a process died."""
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -32,8 +33,9 @@ def run_trials(
     submit: Callable[[Sequence[Task]], "Future[list[Outcome]]"],
     *,
     workers: int,
-    watcher: Watcher,
+    watchers: Sequence[Watcher],
     prepare: Callable[[Sequence[Task]], None] = lambda tasks: None,
+    mended: Callable[[BaseException], bool] = lambda error: False,
     heads_at_once: int = WIDTH,
 ) -> list[Finished]:
     """Runs the trials of a search until its oracle has no more.
@@ -43,8 +45,10 @@ def run_trials(
         submit: Starts a job of one or more trials. Its future gives their outcomes; an exception
             means that the process died or never began, not that a trial failed.
         workers: Jobs at once.
-        watcher: Is told of starts and ends.
+        watchers: Are told of starts and ends, in their order.
         prepare: Is called with newly drawn trials, before any of them is submitted.
+        mended: Is asked of an exception of a job's future; true says that the cause is gone, so
+            that the job runs again and no process counts as dead.
         heads_at_once: Trials of the head alone that share a job, at most.
 
     Returns:
@@ -54,7 +58,8 @@ def run_trials(
         CrackdetError: After three failures in a row, or when the executor is broken.
     """
     for trial in ledger.finished():
-        watcher.finished(trial, replayed=True)
+        for watcher in watchers:
+            watcher.finished(trial, replayed=True)
     waiting = deque(ledger.unfinished())
     if waiting:
         prepare(list(waiting))
@@ -69,7 +74,7 @@ def run_trials(
             waiting.extend(drawn)
         while waiting and len(running) < workers:
             job = next_job(waiting, workers, heads_at_once, deaths)
-            for task in job:
+            for task, watcher in itertools.product(job, watchers):
                 watcher.started(task)
             try:
                 running[submit(job)] = job
@@ -83,13 +88,14 @@ def run_trials(
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             job = running.pop(future)
-            outcomes = _outcomes(future, job, deaths, watcher)
+            outcomes = _outcomes(future, job, deaths, watchers, mended)
             waiting.extendleft(task for task in reversed(job) if task.trial not in outcomes)
             for task in job:
                 if task.trial not in outcomes:
                     continue
                 trial = Finished(task, outcomes[task.trial])
-                watcher.finished(trial, replayed=False)
+                for watcher in watchers:
+                    watcher.finished(trial, replayed=False)
                 ledger.end(task, trial.outcome)
                 failures = [*failures, trial] if trial.outcome.failed else []
                 if len(failures) == MAX_FAILURES_IN_A_ROW:
@@ -127,20 +133,27 @@ def next_job(
 
 
 def _outcomes(
-    future: "Future[list[Outcome]]", job: list[Task], deaths: Counter[str], watcher: Watcher
+    future: "Future[list[Outcome]]",
+    job: list[Task],
+    deaths: Counter[str],
+    watchers: Sequence[Watcher],
+    mended: Callable[[BaseException], bool],
 ) -> dict[str, Outcome]:
     """Returns the outcomes of a job by trial; trials to run again are missing."""
     try:
         return {task.trial: out for task, out in zip(job, future.result(), strict=True)}
     except Exception as error:  # of any executor's own types
-        outcomes = {}
+        outcomes: dict[str, Outcome] = {}
+        if mended(error):
+            return outcomes
         for task in job:
             deaths[task.trial] += 1
             if deaths[task.trial] > MAX_RERUNS:
                 text = f"its process died {deaths[task.trial]} times, the last time: {error}"
                 outcomes[task.trial] = Outcome(error=text, traceback=text + "\n")
             else:
-                watcher.lost(task, error)
+                for watcher in watchers:
+                    watcher.lost(task, error)
         return outcomes
 
 

@@ -7,30 +7,34 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
-from crackdet.files import write_json
-from crackdet.training import FeatureCache, run_record
+from crackdet.features import FeatureCache, Uncached
+from crackdet.files import read_json, write_json
+from crackdet.runs import files
+from crackdet.runs.record import versions
+from crackdet.runs.trials import HYPERPARAMETERS, OBJECTIVES, RECALL
 from crackdet.training.heads import WIDTH
 from tuning.display import Display
-from tuning.scheduler import run_trials
+from tuning.executors import local_executor
+from tuning.executors.memory import default_workers
 from tuning.halving import Rung, plan_rungs
+from tuning.hypermodel import CrackHyperModel
 from tuning.jobs import Jobs, search_part
-from tuning.leaderboard import HYPERPARAMETERS, Leaderboard
+from tuning.leaderboard import Leaderboard
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit
-from tuning.project import JOURNAL, Journal, open_project, workers_before
+from tuning.project import Journal, open_project, workers_before
+from tuning.scheduler import run_trials
 from tuning.space import SearchSpace
-from tuning.trial import OBJECTIVES, RECALL, Recipe, error_file
-from tuning.executors.processes import TrialProcesses, default_workers
-
-BEST = "best_hyperparameters.json"
+from tuning.trial import Recipe
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,30 @@ class SearchResult:
     best: dict[str, Any]
     trials: list[dict[str, Any]]
     directory: Path
+    _model: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def load_best(self) -> keras.Model:
+        """Returns the best trial's classifier with the weights that it was measured with.
+
+        Raises:
+            CrackdetError: If its weights were not kept (`keep_checkpoints=0`).
+
+        Example:
+
+        >>> model = found.load_best()
+        """
+        trial = read_json(self.directory / files.BEST_HYPERPARAMETERS)["trial"]
+        path = self.directory / files.checkpoint(trial)
+        if not path.is_file():
+            raise CrackdetError(
+                f"{path} is missing: the search kept no weights of its best trial; give it "
+                "keep_checkpoints of 1 or more, or train with its best hyperparameters."
+            )
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(self.best)
+        model = CrackHyperModel(**{**self._model, "weights": None, "cache": None}).build(hp)
+        model.load_weights(path)
+        return model
 
 
 def search(
@@ -64,6 +92,7 @@ def search(
     cache: FeatureCache | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
+    mixed_precision: bool = False,
     seed: int = 0,
     alpha: float = 1.0,
     weights: str | Path | None = "imagenet",
@@ -124,8 +153,10 @@ def search(
             `executor`, to its attribute `workers`, else to 1; for "bayesian" and "hyperband", which
             learn from trials that have ended, to at most a quarter of `max_trials`, or 2.
         executor: What runs trials: any `concurrent.futures.Executor`, such as that of
-            `tuning.executors.ray_tasks`, that runs each in a process that does nothing else at the time; Keras
-            has one random state a process. It is left open. Defaults to processes on this machine.
+            `tuning.executors.ray_executor`, that runs each in a process that does nothing else at
+            the time; Keras has one random state a process. It is left open. Defaults to processes
+            on this machine.
+        mixed_precision: Whether trials train in bfloat16, see `crackdet.training.fit`.
         seed: Seed of the search, 0 or more. On one machine, and with a cache that is empty or was
             left by the same search, it repeats the trials to the bit.
         alpha: Width of MobileNetV2.
@@ -172,6 +203,7 @@ def search(
         "halving_factor": halving_factor,
         "pruning": pruning,
         "views": views,
+        "mixed_precision": mixed_precision,
         "seed": seed,
         "alpha": alpha,
         "weights": None if weights is None else str(weights),
@@ -180,7 +212,7 @@ def search(
         "data": data.fingerprint,
     }
     if workers is None:
-        workers = _workers(executor, tuner, max_trials)
+        workers = _workers(executor, tuner, max_trials, data, alpha, space, views)
     # What a tuner knows when it proposes is what it knew when the search began, whatever runs now.
     ahead = math.inf if tuner in INDEPENDENT else workers_before(directory) or workers
     part = search_part(data, search_images, seed)
@@ -190,9 +222,9 @@ def search(
         if halving_factor
         else (Rung(part.train.num_images, first),)
     )
-    made_with = {"workers": workers, "versions": run_record({})["versions"]}
+    made_with = {"workers": workers, "versions": versions()}
     with open_project(directory, options, made_with=made_with, resume=resume) as folder:
-        journal = Journal(folder / JOURNAL)
+        journal = Journal(folder / files.JOURNAL)
         oracle = make_oracle(
             tuner,
             space,
@@ -210,6 +242,9 @@ def search(
         planned = [rung.images for rung in rungs for _ in range(rung.trials)]
         display = Display(board, planned, workers=workers, verbose=verbose)
         own_cache = cache is None and views is not None
+        kept: FeatureCache | Uncached | None = Uncached() if views is None else cache
+        if own_cache:
+            kept = FeatureCache(folder / files.CACHE, verbose=verbose)
         recipe = Recipe(
             {
                 "image_size": data.train.image_size,
@@ -219,7 +254,8 @@ def search(
                 "weights": weights,
                 "epochs": epochs,
                 "views": views,
-                "cache": FeatureCache(folder / "cache", verbose=verbose) if own_cache else cache,
+                "cache": kept,
+                "mixed_precision": mixed_precision,
                 "view_seed": seed,
             },
             objective,
@@ -237,8 +273,8 @@ def search(
             _run(ledger, jobs, display, workers, 1 if views is None else WIDTH)
         best = _finish(display, len(planned) + max_trials - first)
         if own_cache:
-            shutil.rmtree(folder / "cache", ignore_errors=True)
-    return SearchResult(best, board.rows(), folder)
+            shutil.rmtree(folder / files.CACHE, ignore_errors=True)
+    return SearchResult(best, board.rows(), folder, recipe.hypermodel)
 
 
 def _check(data: CrackData, tuner: str, objective: str) -> None:
@@ -252,9 +288,26 @@ def _check(data: CrackData, tuner: str, objective: str) -> None:
         raise ValueError(f"{objective} needs two classes. Received: {data.class_names}")
 
 
-def _workers(executor: Executor | None, tuner: str, max_trials: int) -> int:
+def _workers(
+    executor: Executor | None,
+    tuner: str,
+    max_trials: int,
+    data: CrackData,
+    alpha: float,
+    space: SearchSpace,
+    views: int | None,
+) -> int:
     """Returns how many trials run at once when nothing is said."""
-    most = default_workers() if executor is None else getattr(executor, "workers", 1)
+    if executor is None:
+        most = default_workers(
+            data.train.image_size,
+            batch_size=data.train.batch_size,
+            alpha=alpha,
+            unfreeze_depth=space.high("unfreeze_depth"),
+            cached=views is not None,
+        )
+    else:
+        most = getattr(executor, "workers", 1)
     # A tuner that learns from the trials that have ended learns nothing when all run at once.
     return most if tuner in INDEPENDENT else min(most, max(2, max_trials // 4))
 
@@ -283,7 +336,7 @@ def _open(executor: Executor | None) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
-    own = TrialProcesses()
+    own = local_executor()
     try:
         yield own
     finally:
@@ -298,8 +351,9 @@ def _run(ledger: Ledger, jobs: Jobs, display: Display, workers: int, heads_at_on
                 ledger,
                 jobs.submit,
                 workers=workers,
-                watcher=display,
+                watchers=(display.leaderboard, display),
                 prepare=jobs.prepare,
+                mended=jobs.mended,
                 heads_at_once=heads_at_once,
             )
     except KeyboardInterrupt:
@@ -321,13 +375,13 @@ def _finish(display: Display, max_trials: int) -> dict[str, Any]:
         last = board.trials[-1]
         raise CrackdetError(
             f"All {len(board.trials)} trials failed, the last with {last.outcome.error} "
-            f"(traceback in {error_file(board.folder, last.task.trial)}). Mend the "
+            f"(traceback in {board.folder / files.error_file(last.task.trial)}). Mend the "
             "cause and search in another directory."
         )
     best = board.row(board.ranked()[0])
     chosen = {name: best[name] for name in HYPERPARAMETERS}
     write_json(
-        board.folder / BEST,
+        board.folder / files.BEST_HYPERPARAMETERS,
         {
             **chosen,
             "objective": board.objective,
@@ -336,6 +390,8 @@ def _finish(display: Display, max_trials: int) -> dict[str, Any]:
         },
     )
     display.say(f"Best: {display.describe(board.ranked()[0])}")
-    display.say(f"Results: {board.folder / 'trials.csv'}, {board.folder / BEST}")
-    display.say(f"Curves: tensorboard --logdir {board.folder / 'tensorboard'}")
+    display.say(
+        f"Results: {board.folder / files.TRIALS}, {board.folder / files.BEST_HYPERPARAMETERS}"
+    )
+    display.say(f"Curves: tensorboard --logdir {board.folder / files.TENSORBOARD}")
     return chosen

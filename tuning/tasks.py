@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# The word for a trial that was given up early.
-PRUNED = "pruned"
+from crackdet.data.splits import PicturesLeftOut
+from crackdet.runs.trials import COMPLETED, FAILED, PRUNED
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,16 @@ class Outcome:
     def status(self) -> str:
         """The word for it in trials.csv."""
         if self.failed:
-            return "failed"
-        return PRUNED if self.pruned else "completed"
+            return FAILED
+        return PRUNED if self.pruned else COMPLETED
 
-    def bare(self) -> "Outcome":
+    def without_files(self) -> "Outcome":
         """Returns it without what stands in the search's folder, megabytes of weights among it."""
-        return dataclasses.replace(self, traceback="", files={})
+        return dataclasses.replace(self, **LEFT_OUT)
+
+
+# Of an outcome, once it is in the search's folder; neither the journal nor memory keeps it.
+LEFT_OUT: dict[str, Any] = {"traceback": "", "files": {}}
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,17 @@ def attempt(train: Callable[[], Outcome], objective: str) -> Outcome:
     Args:
         train: Returns the outcome, without its seconds.
         objective: Name of the metric that must be a finite number.
+
+    Raises:
+        PicturesLeftOut: If the trial needs images that did not travel with it.
     """
     start = time.perf_counter()
     try:
         outcome = train()
         if not math.isfinite(outcome.metrics[objective]):
             raise ValueError(f"{objective} is {outcome.metrics[objective]}")
+    except PicturesLeftOut:
+        raise
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         seconds = time.perf_counter() - start

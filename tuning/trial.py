@@ -4,31 +4,26 @@ import contextlib
 import dataclasses
 import functools
 import gc
-import os
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from crackdet.data import CrackData
+from crackdet.data.splits import PicturesLeftOut
 from crackdet.evaluation import metrics_row
-from crackdet.files import atomic_write
-from crackdet.training import CacheTooSmall, fit_heads
+from crackdet.features import CacheTooSmall, NotCached
+from crackdet.runs.history import best_epoch
+from crackdet.runs.trials import OBJECTIVES, RECALL, standing
+from crackdet.training import fit_heads
+from tuning.curves import trial_files
 from tuning.hypermodel import CrackHyperModel
 from tuning.pruning import MedianPruner, PrunedError, clearly_worse
 from tuning.tasks import Outcome, Task, attempt
-
-# Objectives and their directions. The last is the share of cracked images found at a false-alarm
-# rate of 1 %: sensitivity at a fixed specificity.
-OBJECTIVES = {"val_loss": "min", "val_accuracy": "max", "val_recall_at_far_1pct": "max"}
-RECALL = "val_recall_at_far_1pct"
 
 
 @dataclass(frozen=True)
@@ -47,15 +42,9 @@ class Recipe:
     pruning: bool = False
     keep_checkpoints: int = 3
 
-    @property
-    def cached(self) -> bool:
-        """Whether trials train on kept features."""
-        return None not in (self.hypermodel["views"], self.hypermodel["cache"])
-
-    def better(self, value: float, bar: float | None) -> bool:
-        """Whether an objective is as good as a bar, or there is none."""
-        best = min if OBJECTIVES[self.objective] == "min" else max
-        return bar is None or best(value, bar) == value
+    def standing(self, value: float, trial: str = "") -> tuple:
+        """Returns what trials on the same images are sorted by, the best first."""
+        return standing(value, OBJECTIVES[self.objective], trial=trial)
 
 
 @dataclass(frozen=True)
@@ -72,25 +61,30 @@ def run_job(
     data: CrackData,
     tasks: Sequence[Task],
     others: Sequence[Sequence[float]] = (),
-    bar: float | None = None,
+    checkpoint_cutoff: float | None = None,
 ) -> list[Outcome]:
     """Runs a trial, or several of the head alone; what a search sends to a process.
 
     Args:
         recipe: What all trials share.
-        data: Trained on `train`, measured on `validation`.
+        data: Trained on `train`, measured on `validation`. Where features are kept, it may come
+            without its pictures.
         tasks: The trials. Those of the head alone are trained side by side where features of
             the images are kept.
         others: Validation losses by epoch of trials that have ended, for pruning.
-        bar: Weights of trials whose objective is worse are not kept; None keeps all.
+        checkpoint_cutoff: Weights of trials whose objective is worse are not kept; None keeps all.
 
     Returns:
         Their outcomes, with the files to keep in them.
+
+    Raises:
+        PicturesLeftOut: If a picture is needed, and none came along.
     """
     try:
-        if recipe.cached and not any(task.depth for task in tasks):
-            return _run_heads(recipe, data, tasks, others, bar)
-        return [_run_alone(recipe, data, task, others, bar) for task in tasks]
+        if not any(task.depth for task in tasks):
+            with contextlib.suppress(NotCached, CacheTooSmall):
+                return _run_heads(recipe, data, tasks, others, checkpoint_cutoff)
+        return [_run_alone(recipe, data, task, others, checkpoint_cutoff) for task in tasks]
     finally:
         # Keras keeps every model's graph otherwise, which matters where the process goes on.
         keras.utils.clear_session()
@@ -102,15 +96,15 @@ def _run_alone(
     data: CrackData,
     task: Task,
     others: Sequence[Sequence[float]],
-    bar: float | None,
+    cutoff: float | None,
 ) -> Outcome:
     def run() -> Outcome:
         pruner = MedianPruner(others) if recipe.pruning else None
         hypermodel, hp = _drawn(recipe, task)
         trained = train(hypermodel.build(hp), hypermodel, hp, data, task.epochs, pruner)
         outcome = measure(trained, hypermodel, data, recipe.objective)
-        keep = not outcome.pruned and recipe.better(outcome.metrics[recipe.objective], bar)
-        return with_files(outcome, task, trained, recipe.objective, keep)
+        kept = _kept(recipe, {task.trial: outcome}, cutoff)
+        return _with_files(recipe, outcome, task, trained, keep=task.trial in kept)
 
     return attempt(run, recipe.objective)
 
@@ -120,15 +114,15 @@ def _run_heads(
     data: CrackData,
     tasks: Sequence[Task],
     others: Sequence[Sequence[float]],
-    bar: float | None,
+    cutoff: float | None,
 ) -> list[Outcome]:
     """Trains heads side by side; one that fails runs again alone, which tells how it fails."""
     start = time.perf_counter()
     trained: dict[str, Trained] = {}
     try:
         trained = _train_heads(recipe, data, tasks, others)
-    except CacheTooSmall:
-        pass
+    except (NotCached, CacheTooSmall, PicturesLeftOut):
+        raise
     except Exception as error:
         warnings.warn(f"Heads are trained one by one, more slowly: {error}", stacklevel=2)
     outcomes = {}
@@ -137,14 +131,14 @@ def _run_heads(
             run = functools.partial(measure, each, _drawn(recipe, task)[0], data, recipe.objective)
             outcomes[task.trial] = attempt(run, recipe.objective)
     seconds = (time.perf_counter() - start) / len(tasks)
-    kept = _best(recipe, outcomes, bar)
+    kept = _kept(recipe, outcomes, cutoff)
     for task in tasks:
         name = task.trial
         if name not in trained:
-            outcomes[name] = _run_alone(recipe, data, task, others, bar)
+            outcomes[name] = _run_alone(recipe, data, task, others, cutoff)
         elif not outcomes[name].failed:
             run = functools.partial(
-                with_files, outcomes[name], task, trained[name], recipe.objective, name in kept
+                _with_files, recipe, outcomes[name], task, trained[name], keep=name in kept
             )
             outcomes[name] = dataclasses.replace(attempt(run, recipe.objective), seconds=seconds)
     return [outcomes[task.trial] for task in tasks]
@@ -168,8 +162,8 @@ def _train_heads(
         data,
         learning_rates=[task.values["learning_rate"] for task in chosen],
         seeds=[task.seed for task in chosen],
-        cache=recipe.hypermodel["cache"],
-        views=recipe.hypermodel["views"],
+        cache=hypermodel.cache,
+        views=hypermodel.views or 1,
         view_seed=hypermodel.view_seed,
         epochs=tasks[0].epochs or hypermodel.epochs,
         give_up=worse,
@@ -183,17 +177,18 @@ def _train_heads(
     return trained
 
 
-def _best(recipe: Recipe, outcomes: dict[str, Outcome], bar: float | None) -> list[str]:
+def _kept(recipe: Recipe, outcomes: Mapping[str, Outcome], cutoff: float | None) -> list[str]:
     """Returns the trials whose weights may be among those that the search keeps."""
     values = {
         trial: outcome.metrics[recipe.objective]
         for trial, outcome in outcomes.items()
         if not outcome.failed and not outcome.pruned
     }
-    direction = 1 if OBJECTIVES[recipe.objective] == "min" else -1
-    ranked = sorted(values, key=lambda trial: (direction * values[trial], trial))
+    ranked = sorted(values, key=lambda trial: recipe.standing(values[trial], trial))
     return [
-        trial for trial in ranked[: recipe.keep_checkpoints] if recipe.better(values[trial], bar)
+        trial
+        for trial in ranked[: recipe.keep_checkpoints]
+        if cutoff is None or recipe.standing(values[trial]) <= recipe.standing(cutoff)
     ]
 
 
@@ -239,9 +234,14 @@ def measure(
 
     A value that the best of several noisy epochs was picked by would flatter trials of many
     epochs.
+
+    Raises:
+        ValueError: If no `val_loss` was a number.
     """
     history = trained.history
-    kept = int(np.nanargmin(history["val_loss"]))
+    kept = best_epoch(history["val_loss"])
+    if kept is None:
+        raise ValueError("val_loss was never a number")
     metrics = {name: float(history[name][kept]) for name in ("val_loss", "val_accuracy")}
     if objective == RECALL:
         metrics[RECALL] = _recall_at_far(trained.model, hypermodel, data)
@@ -249,77 +249,17 @@ def measure(
     return Outcome(metrics, len(losses), losses=losses, pruned=trained.pruned)
 
 
-def with_files(
-    outcome: Outcome, task: Task, trained: Trained, objective: str, keep: bool
+def _with_files(
+    recipe: Recipe, outcome: Outcome, task: Task, trained: Trained, *, keep: bool
 ) -> Outcome:
     """Puts a trial's TensorBoard curves into its outcome, and its weights if they may be kept."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if keep:
-            save_weights(trained.model, checkpoint(folder, task.trial))
-        curves = folder / "tensorboard" / task.trial
-        write_curves(curves, task, trained.history, outcome.metrics[objective])
-        return dataclasses.replace(outcome, files=_read_all(folder))
-
-
-def _read_all(folder: Path) -> dict[str, bytes]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def checkpoint(folder: Path, trial: str) -> Path:
-    """Returns where a trial's weights stand, under KerasTuner's own name."""
-    return folder / f"trial_{trial}" / "checkpoint.weights.h5"
-
-
-def save_weights(model: keras.Model, path: Path) -> None:
-    """Saves the weights of a model alone.
-
-    A compiled model would save the optimizer's slots too, two more numbers for each weight.
-    """
-    bare = keras.Model(model.inputs, model.outputs)
-    with atomic_write(path) as temporary:
-        named = temporary.with_suffix(".weights.h5")  # Keras takes no other suffix
-        bare.save_weights(named)
-        os.replace(named, temporary)
-
-
-def error_file(folder: Path, trial: str) -> Path:
-    """Returns where the traceback of a failed trial stands."""
-    return folder / f"trial_{trial}" / "error.txt"
+    value = outcome.metrics[recipe.objective]
+    model = trained.model if keep else None
+    return dataclasses.replace(outcome, files=trial_files(task, trained.history, value, model))
 
 
 def _recall_at_far(model: keras.Model, hypermodel: CrackHyperModel, data: CrackData) -> float:
-    validation = data.validation
-    if hypermodel.views and hypermodel.cache is not None:
-        probabilities = hypermodel.cache.predict(model, validation)
-    else:
-        probabilities = np.asarray(model.predict(validation.in_order(), verbose=0))
-    row = metrics_row(validation.labels, probabilities[:, 1], threshold=0.5, bootstrap=0)
+    probabilities = hypermodel.cache.predict(model, data.validation)
+    labels = data.validation.labels
+    row = metrics_row(labels, probabilities[:, 1], threshold=0.5, bootstrap=0)
     return float("nan") if row[RECALL[4:]] is None else float(row[RECALL[4:]])
-
-
-def write_curves(
-    folder: Path, task: Task, history: Mapping[str, Sequence[Any]], value: float
-) -> None:
-    """Writes a trial's curves and hyperparameters for TensorBoard, on any backend.
-
-    Args:
-        folder: The trial's folder; its name is the run's name in TensorBoard.
-        task: The trial.
-        history: Metrics by epoch.
-        value: The objective.
-    """
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-    writer = EventFileWriter(str(folder))
-    searched = {name: v for name, v in task.values.items() if not name.startswith("tuner/")}
-    summaries = [(0, hparams_pb(searched, trial_id=task.trial)), (0, scalar_pb("objective", value))]
-    for name, series in history.items():
-        summaries += [(step, scalar_pb(f"epoch_{name}", float(v))) for step, v in enumerate(series)]
-    for step, summary in summaries:
-        writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
-    writer.close()

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.errors import CrackdetError
-from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
-    from crackdet.features.store.eviction import StoredTable
+    from crackdet.features.store import FeatureStore, StoredTable
 
 _TITLES = ("images", "size", "depth", "view", "rows", "GB", "last use")
 _ROW = "{:<8}  {:>9}  {:>5}  {:>4}  {:>15}  {:>8}  {}"
@@ -40,8 +39,9 @@ def add_parser(subparsers: Any) -> None:
 
 def execute_list(arguments: Namespace) -> None:
     """Prints a line for each table of each cache."""
-    for directory, tables in _caches(arguments.cache_dir).items():
-        print(directory)
+    for store in _caches(arguments.cache_dir):
+        tables = store.tables()
+        print(store.directory)
         print("  " + _ROW.format(*_TITLES))
         for table in reversed(tables):
             print("  " + _ROW.format(*_cells(table)))
@@ -50,37 +50,33 @@ def execute_list(arguments: Namespace) -> None:
 
 def execute_clear(arguments: Namespace) -> None:
     """Deletes the tables that nobody has open, and nothing else."""
-    from crackdet.features.store.eviction import clear
-
-    for directory, tables in _caches(arguments.cache_dir).items():
-        kept = clear(directory)
+    for store in _caches(arguments.cache_dir):
+        tables = store.tables()
+        kept = store.clear()
         names = {table.folder for table in kept}
         gone = [table for table in tables if table.folder not in names]
-        print(f"{directory}: removed {len(gone)} tables, {_gigabytes(gone)} GB")
+        print(f"{store.directory}: removed {len(gone)} tables, {_gigabytes(gone)} GB")
         for table in kept:
             _, size, depth, view, *_ = _cells(table)
             print(f"  kept {size} pixels, depth {depth}, view {view}: a running command uses it")
 
 
-def _caches(given: str | None) -> dict[Path, "list[StoredTable]"]:
-    """Returns the tables of the cache that was named, or of all below the current folder.
+def _caches(given: str | None) -> "list[FeatureStore]":
+    """Returns the cache that was named, or all below the current folder.
 
     Raises:
         CrackdetError: If there is no cache.
     """
-    import_keras()
-    from crackdet.features.store.eviction import FILLING_LOCK, stored_tables
+    from crackdet.features.store import FeatureStore, find_caches, is_cache
 
     if given is not None:
-        directory = Path(given)
-        tables = stored_tables(directory)
-        if not tables and not (directory / FILLING_LOCK).exists():
+        if not is_cache(Path(given)):
             raise CrackdetError(f"--cache-dir {given} holds no cached features.")
-        return {directory: tables}
-    found = sorted(path.parent for path in Path().rglob(FILLING_LOCK))
+        return [FeatureStore(Path(given))]
+    found = [FeatureStore(directory) for directory in find_caches(Path())]
     if not found:
         raise CrackdetError("No cache below the current folder: name one with --cache-dir.")
-    return {directory: stored_tables(directory) for directory in found}
+    return found
 
 
 def _cells(table: "StoredTable") -> tuple[str, ...]:

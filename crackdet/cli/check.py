@@ -74,7 +74,7 @@ def _of_folder(
 ) -> tuple[list[Picture], list[tuple[str, str]]]:
     """Returns the readable pictures below a folder, and (file, reason) of the others."""
     from crackdet.data.folders import SPLIT_FOLDERS
-    from crackdet.images import GROUPING_SUFFIXES, IMAGE_SUFFIXES, read_image, thread_pool
+    from crackdet.images import GROUPING_SUFFIXES, list_pictures, read_image, thread_pool
     from tfds_builder.grouping import content_key
 
     def examine(path: Path) -> Picture | tuple[str, str]:
@@ -90,7 +90,7 @@ def _of_folder(
         source = path if path.suffix.lower() in GROUPING_SUFFIXES else pixels
         return Picture(key, source, content_key(encoded), split, label)
 
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = list_pictures(folder)
     if not paths:
         raise CrackdetError(f"{folder} holds no images: name a folder that does.")
     pictures: list[Picture] = []

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "patience": 3,
     "class_weight": None,
     "views": 4,
+    "mixed_precision": False,
     "dropout": 0.3,
     "learning_rate": 1e-3,
     "unfreeze_depth": 0,

@@ -5,7 +5,6 @@ from typing import Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
-from crackdet.inference.classifier import MODEL_HELP, load_classifier
 from crackdet.cli.progress import shown_progress
 from crackdet.files import write_json
 from crackdet.keras_import import import_keras
@@ -22,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         description="Measures a classifier on one split, with 95% intervals that resample groups.",
         allow_abbrev=False,
     )
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("model", metavar="MODEL", help=cli.MODEL_HELP)
     cli.add_source(parser)
     parser.add_argument(
         "--split",
@@ -44,6 +43,7 @@ def execute(arguments: Namespace) -> None:
     import_keras()
     from crackdet.data import load_data
     from crackdet.evaluation import evaluate
+    from crackdet.inference import load_classifier
 
     options = cli.resolve(vars(arguments), arguments.data, LOADING, ("bootstrap",))
     classifier = load_classifier(arguments.model, arguments.threshold)

@@ -12,6 +12,8 @@ from typing import Any
 
 from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, default
 from crackdet.errors import CrackdetError
+from crackdet.runs.record import flag
+from crackdet.runs.trials import OBJECTIVES
 
 Reader = Callable[[str], Any]
 
@@ -44,6 +46,11 @@ def one_of(*words: str) -> Reader:
         return text
 
     return reader
+
+
+def yes_or_no(text: str) -> bool:
+    """Reads yes or no."""
+    return one_of("yes", "no")(text) == "yes"
 
 
 def _number(
@@ -105,9 +112,9 @@ OPTIONS = {
     ),
     "max_trials": Option(whole(1), "N", "trials of the search"),
     "objective": Option(
-        one_of("val_loss", "val_accuracy", "val_recall_at_far_1pct"),
+        one_of(*OBJECTIVES),
         "NAME",
-        "what the search is after: val_loss, val_accuracy or val_recall_at_far_1pct",
+        f"what the search is after: {', '.join(OBJECTIVES)}",
     ),
     "search_images": Option(
         optional(whole(2)), "N", "train images of the search, class by class; none for all"
@@ -146,6 +153,11 @@ OPTIONS = {
         "views of each image, one as it is and the rest augmented, whose frozen features are "
         "computed once; none augments anew in every epoch, which is slower",
     ),
+    "mixed_precision": Option(
+        yes_or_no,
+        "yes|no",
+        "trains the backbone in bfloat16: faster on GPUs and processors that compute in it",
+    ),
     # crackdet.evaluation.evaluate_run
     "miss_cost": Option(
         real(0, open_low=True),
@@ -167,7 +179,6 @@ SEARCH = (
     "search_epochs",
     "search_views",
 )
-HYPERPARAMETERS = ("dropout", "learning_rate", "unfreeze_depth")
 TRAINING = (
     "epochs",
     "head_epochs",
@@ -177,19 +188,17 @@ TRAINING = (
     "class_weight",
     "views",
 )
+COMPUTING = ("mixed_precision",)
 EVALUATION = ("miss_cost", "bootstrap")
 
+
+MODEL_HELP = "a .keras file, a run's folder, or a preset's name"
 
 NOT_FOR_HYPERBAND = ("halving_factor", "pruning")
 
 
 class UsageError(CrackdetError):
     """Options that do not go together; the command line exits with 2."""
-
-
-def flag(name: str) -> str:
-    """The option's spelling on the command line, say `--image-size`."""
-    return "--" + name.replace("_", "-")
 
 
 def add(parser: argparse.ArgumentParser, *names: str, title: str) -> None:
@@ -232,7 +241,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
-    """Adds --out, the run's folder, --cache-dir and --cache-gb."""
+    """Adds --out, the run's folder, and what the cache of frozen features is told."""
     parser.add_argument("--out", required=True, metavar="DIR", help="the run's folder")
     parser.add_argument(
         "--cache-dir",
@@ -246,6 +255,19 @@ def add_out(parser: argparse.ArgumentParser) -> None:
         metavar="GB",
         help="disk that frozen features may take; what was not used for longest goes first "
         "(default: a quarter of the free disk)",
+    )
+    parser.add_argument(
+        "--cache-locks",
+        type=yes_or_no,
+        default=True,
+        metavar="yes|no",
+        help="no for a file system without locks, as some that machines share: this process alone "
+        "fills the cache, and nothing is removed from it (default yes)",
+    )
+    parser.add_argument(
+        "--half-precision",
+        action="store_true",
+        help="computes frozen features in float16, for GPUs; refused where a model does not bear it",
     )
 
 
@@ -264,6 +286,13 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="runs trials on the Ray cluster at this address, auto for the one around; "
         "needs crackdet[ray]",
+    )
+    group.add_argument(
+        "--gpus-per-trial",
+        type=real(0),
+        metavar="N",
+        help="GPUs, or a fraction of one, that each trial on Ray asks for (default: 1 where the "
+        "cluster has some)",
     )
 
 
@@ -319,4 +348,6 @@ def _default_help(name: str) -> str:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -4,9 +4,9 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from crackdet.cli import folder as run_folder
 from crackdet.cli import options as cli
 from crackdet.errors import CrackdetError
+from crackdet.runs import files
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,9 +26,9 @@ def add_parser(subparsers: Any) -> None:
 def execute(arguments: Namespace) -> None:
     """Writes the report."""
     folder = Path(arguments.run)
-    if not (folder / run_folder.METRICS).exists():
+    if not (folder / files.METRICS).exists():
         raise CrackdetError(
-            f"{folder} holds no finished run ({run_folder.METRICS} is missing): give the folder "
+            f"{folder} holds no finished run ({files.METRICS} is missing): give the folder "
             "of a `crackdet run` that has ended, or give that command again."
         )
     from crackdet.report import write_report

@@ -3,11 +3,12 @@
 from argparse import Namespace
 from typing import Any
 
-from crackdet.cli import folder as run_folder
 from crackdet.cli import options as cli
 from crackdet.cli import stages
+from crackdet.runs import files
+from crackdet.runs.folder import open_folder
 
-GROUPS = (cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.TRAINING, cli.EVALUATION)
+GROUPS = (cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.TRAINING, cli.COMPUTING, cli.EVALUATION)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,6 +28,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.SEARCH, title="search")
     cli.add_workers(parser)
     cli.add(parser, *cli.TRAINING, title="final fit")
+    cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add(parser, *cli.EVALUATION, title="evaluation")
     cli.add_common(parser)
     parser.set_defaults(execute=execute)
@@ -35,13 +37,13 @@ def add_parser(subparsers: Any) -> None:
 def execute(arguments: Namespace) -> None:
     """Runs the stages that the run's folder lacks."""
     options = cli.resolve(vars(arguments), arguments.data, *GROUPS)
-    folder = run_folder.open_folder(arguments.out, {"data": arguments.data, **options})
-    if not (folder / run_folder.METRICS).exists():
+    folder = open_folder(arguments.out, {"data": arguments.data, **options})
+    if not (folder / files.METRICS).exists():
         data = stages.load_stage(arguments, options, folder)
         cache = stages.open_cache(arguments, folder)
-        if not (folder / run_folder.BEST).exists():
+        if not (folder / files.BEST_OF_SEARCH).exists():
             stages.search_stage(arguments, options, folder, data, cache)
-        if not (folder / run_folder.FITTED_MODEL).exists():
+        if not (folder / files.FITTED_MODEL).exists():
             best = stages.hyperparameters_of(folder)
             stages.fit_stage(arguments, options, best, folder, data, cache)
         stages.evaluate_stage(options, folder, data, cache)

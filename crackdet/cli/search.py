@@ -3,9 +3,10 @@
 from argparse import Namespace
 from typing import Any
 
-from crackdet.cli import folder as run_folder
 from crackdet.cli import options as cli
 from crackdet.cli import stages
+from crackdet.runs import files
+from crackdet.runs.folder import open_folder
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,6 +23,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.LOADING, title="loading")
     cli.add(parser, *cli.BACKBONE, title="model")
     cli.add(parser, *cli.SEARCH, title="search")
+    cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add_workers(parser)
     cli.add_common(parser)
     parser.set_defaults(execute=execute)
@@ -29,16 +31,20 @@ def add_parser(subparsers: Any) -> None:
 
 def execute(arguments: Namespace) -> None:
     """Searches, unless the folder holds the finished search."""
-    options = cli.resolve(vars(arguments), arguments.data, cli.LOADING, cli.BACKBONE, cli.SEARCH)
-    folder = run_folder.open_folder(arguments.out, {"data": arguments.data, **options})
-    if not (folder / run_folder.BEST).exists():
+    options = cli.resolve(
+        vars(arguments), arguments.data, cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.COMPUTING
+    )
+    folder = open_folder(arguments.out, {"data": arguments.data, **options})
+    if not (folder / files.BEST_OF_SEARCH).exists():
         data = stages.load_stage(arguments, options, folder)
         cache = stages.open_cache(arguments, folder)
         stages.search_stage(arguments, options, folder, data, cache)
         stages.remove_own_cache(folder)
     best = stages.hyperparameters_of(folder)
     stages.say("Best: " + ", ".join(f"{name} {value}" for name, value in best.items()))
-    stages.say(f"Trials: {folder / 'search' / 'trials.csv'}")
+    stages.say(f"Trials: {folder / files.SEARCH / files.TRIALS}")
     pictures = stages.draw_search(folder)
-    stages.say(f"Pictures: {', '.join(path.name for path in pictures)} in {folder / 'pictures'}")
+    stages.say(
+        f"Pictures: {', '.join(path.name for path in pictures)} in {folder / files.PICTURES}"
+    )
     stages.say(f"Next: crackdet train --data {arguments.data} --out DIR --from {folder}")

@@ -12,30 +12,31 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crackdet.cli import folder as run_folder
 from crackdet.cli.progress import shown_progress
 from crackdet.files import atomic_write, read_json
 from crackdet.keras_import import import_keras
 from crackdet.memory import keep_freed_memory
+from crackdet.runs import files
+from crackdet.runs.folder import is_new, seconds, timed
+from crackdet.runs.record import write_config
+from crackdet.runs.trials import HYPERPARAMETERS
 
 if TYPE_CHECKING:
     import keras
 
     from crackdet.data import CrackData
-    from crackdet.training import FeatureCache
+    from crackdet.features import FeatureCache
 
 Options = Mapping[str, Any]
-CACHE = "cache"
 
 
 def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackData":
     """Loads the data and begins the run's record, or checks that the images are still the same."""
     import_keras()
     from crackdet.data import load_data
-    from crackdet.training import write_config
 
     say(f"Data: {arguments.data}")
-    with run_folder.timed(folder, "data"), shown_progress(arguments.verbose) as progress:
+    with timed(folder, "data"), shown_progress(arguments.verbose) as progress:
         data = load_data(
             arguments.data,
             image_size=options["image_size"],
@@ -48,7 +49,7 @@ def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackDa
             verbose=arguments.verbose,
             progress=progress,
         )
-    if run_folder.is_new(folder, data.fingerprint, options):
+    if is_new(folder, data.fingerprint, options):
         write_config(folder, {"data": arguments.data, **options}, data)
     for name, counts in data.counts().items():
         say(f"  {name}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
@@ -64,12 +65,12 @@ def search_stage(
     import tuning
 
     say(f"Search: {options['max_trials']} trials of {options['search_epochs']} epochs")
-    with run_folder.timed(folder, "search"), _executor(arguments.ray) as executor:
+    with timed(folder, "search"), _executor(arguments) as executor:
         tuning.search(
             data,
             tuner=options["tuner"],
             max_trials=options["max_trials"],
-            directory=folder / "search",
+            directory=folder / files.SEARCH,
             objective=options["objective"],
             epochs=options["search_epochs"],
             search_images=options["search_images"],
@@ -79,6 +80,7 @@ def search_stage(
             cache=cache,
             workers=arguments.workers,
             executor=executor,
+            mixed_precision=options["mixed_precision"],
             seed=options["seed"],
             alpha=options["alpha"],
             weights=options["weights"],
@@ -87,14 +89,14 @@ def search_stage(
 
 
 @contextlib.contextmanager
-def _executor(ray: str | None) -> "Iterator[Executor | None]":
+def _executor(arguments: Namespace) -> "Iterator[Executor | None]":
     """Yields what runs the trials: a Ray cluster, or None for processes on this machine."""
-    if ray is None:
+    if arguments.ray is None:
         yield None
         return
-    from tuning.executors.ray_tasks import ray_executor
+    from tuning.executors import ray_executor
 
-    with ray_executor(ray) as executor:
+    with ray_executor(arguments.ray, gpus_per_trial=arguments.gpus_per_trial) as executor:
         yield executor
 
 
@@ -117,11 +119,9 @@ def fit_stage(
     from crackdet.training import fit
 
     keep_freed_memory()  # the process is ours
-    chosen = {
-        name: hyperparameters[name] for name in ("dropout", "learning_rate", "unfreeze_depth")
-    }
+    chosen = {name: hyperparameters[name] for name in HYPERPARAMETERS}
     say("Final fit: " + ", ".join(f"{name} {value:.4g}" for name, value in chosen.items()))
-    with run_folder.timed(folder, "fit"):
+    with timed(folder, "fit"):
         model = new_model(options, chosen["dropout"], chosen["unfreeze_depth"])
         fit(
             model,
@@ -134,13 +134,14 @@ def fit_stage(
             patience=options["patience"],
             class_weight=options["class_weight"],
             views=options["views"],
-            cache=cache if options["views"] else None,
+            cache=cache,
+            mixed_precision=options["mixed_precision"],
             run_dir=folder,
             seed=options["seed"],
             # A bar redraws its line, which fills a log file: there, one line an epoch.
             verbose=arguments.verbose if sys.stdout.isatty() else 2 * arguments.verbose,
         )
-        with atomic_write(folder / run_folder.FITTED_MODEL) as temporary:
+        with atomic_write(folder / files.FITTED_MODEL) as temporary:
             model.save(temporary)
 
 
@@ -153,8 +154,8 @@ def evaluate_stage(
     from crackdet.evaluation import evaluate_run
 
     say("Evaluation: calibration and threshold on validation, then the test split")
-    with run_folder.timed(folder, "evaluation"):
-        fitted = keras.saving.load_model(folder / run_folder.FITTED_MODEL)
+    with timed(folder, "evaluation"):
+        fitted = keras.saving.load_model(folder / files.FITTED_MODEL)
         before = new_model(options, dropout=0.0, unfreeze_depth=0)
         metrics = evaluate_run(
             fitted,
@@ -165,7 +166,7 @@ def evaluate_stage(
             seed=options["seed"],
             miss_cost=options["miss_cost"],
             bootstrap=options["bootstrap"],
-            seconds=run_folder.seconds(folder),
+            seconds=seconds(folder),
         )
     for title, row in test_rows(metrics):
         say(f"  {title}: {metrics_line(row)}")
@@ -173,56 +174,55 @@ def evaluate_stage(
 
 def finish(folder: Path) -> None:
     """Writes the report unless it stands, deletes the run's own cache, says where things are."""
-    report = folder / run_folder.REPORT
+    report = folder / files.REPORT
     if not report.exists():
         from crackdet.report import write_report
 
         say("Report: pictures and page")
-        with run_folder.timed(folder, "report"):
+        with timed(folder, "report"):
             write_report(folder)
-    (folder / run_folder.FITTED_MODEL).unlink(missing_ok=True)
+    (folder / files.FITTED_MODEL).unlink(missing_ok=True)
     remove_own_cache(folder)
-    say(f"Seconds: {', '.join(f'{k} {v:.0f}' for k, v in run_folder.seconds(folder).items())}")
+    say(f"Seconds: {', '.join(f'{k} {v:.0f}' for k, v in seconds(folder).items())}")
     say(f"Report: {report}")
     say(f"Next: crackdet predict photo.jpg --model {folder}")
 
 
 def new_model(options: Options, dropout: float, unfreeze_depth: int) -> "keras.Model":
     """Returns the untrained classifier that the options describe."""
-    from crackdet.layers import augmentation
-    from crackdet.models import mobilenet_v2_classifier
+    from crackdet.models import new_classifier
 
-    size = options["image_size"]
-    return mobilenet_v2_classifier(
-        (size, size),
+    return new_classifier(
+        options["image_size"],
         unfreeze_depth=unfreeze_depth,
         dropout=dropout,
         alpha=options["alpha"],
         weights=options["weights"],
-        augmentation=augmentation(seed=options["seed"]),
         seed=options["seed"],
     )
 
 
 def open_cache(arguments: Namespace, folder: Path) -> "FeatureCache":
     """Returns the cache of frozen features: --cache-dir, or inside the run's folder."""
-    from crackdet.training import FeatureCache
+    from crackdet.features import FeatureCache
 
     return FeatureCache(
-        arguments.cache_dir or folder / CACHE,
+        arguments.cache_dir or folder / files.CACHE,
         max_gb=arguments.cache_gb,
+        half_precision=arguments.half_precision,
+        locks=arguments.cache_locks,
         verbose=arguments.verbose,
     )
 
 
 def remove_own_cache(folder: Path) -> None:
     """Deletes the cache in the run's folder: what is finished does not need its gigabytes."""
-    shutil.rmtree(folder / CACHE, ignore_errors=True)
+    shutil.rmtree(folder / files.CACHE, ignore_errors=True)
 
 
 def hyperparameters_of(folder: Path) -> dict[str, Any]:
     """Returns the best hyperparameters that the folder's search found."""
-    return dict(read_json(folder / run_folder.BEST))
+    return dict(read_json(folder / files.BEST_OF_SEARCH))
 
 
 def test_rows(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -4,12 +4,21 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from crackdet.cli import folder as run_folder
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.errors import CrackdetError
+from crackdet.runs import files
+from crackdet.runs.folder import open_folder
+from crackdet.runs.trials import HYPERPARAMETERS
 
-GROUPS = (cli.LOADING, cli.BACKBONE, cli.HYPERPARAMETERS, cli.TRAINING, cli.EVALUATION)
+GROUPS = (
+    cli.LOADING,
+    cli.BACKBONE,
+    HYPERPARAMETERS,
+    cli.TRAINING,
+    cli.COMPUTING,
+    cli.EVALUATION,
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,8 +39,9 @@ def add_parser(subparsers: Any) -> None:
         help="takes the hyperparameters that are not given from the search in this run's folder",
     )
     cli.add(parser, *cli.LOADING, title="loading")
-    cli.add(parser, *cli.BACKBONE, *cli.HYPERPARAMETERS, title="model")
+    cli.add(parser, *cli.BACKBONE, *HYPERPARAMETERS, title="model")
     cli.add(parser, *cli.TRAINING, title="fit")
+    cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add(parser, *cli.EVALUATION, title="evaluation")
     cli.add_common(parser)
     parser.set_defaults(execute=execute)
@@ -41,21 +51,21 @@ def execute(arguments: Namespace) -> None:
     """Runs the stages that the run's folder lacks."""
     searched = _searched(arguments.from_run) if arguments.from_run else {}
     options = cli.resolve({**searched, **vars(arguments)}, arguments.data, *GROUPS)
-    folder = run_folder.open_folder(arguments.out, {"data": arguments.data, **options})
-    if not (folder / run_folder.METRICS).exists():
+    folder = open_folder(arguments.out, {"data": arguments.data, **options})
+    if not (folder / files.METRICS).exists():
         data = stages.load_stage(arguments, options, folder)
         cache = stages.open_cache(arguments, folder)
-        if not (folder / run_folder.FITTED_MODEL).exists():
+        if not (folder / files.FITTED_MODEL).exists():
             stages.fit_stage(arguments, options, options, folder, data, cache)
         stages.evaluate_stage(options, folder, data, cache)
     stages.finish(folder)
 
 
 def _searched(run: str) -> dict[str, Any]:
-    if not (Path(run) / run_folder.BEST).exists():
+    if not (Path(run) / files.BEST_OF_SEARCH).exists():
         raise CrackdetError(
-            f"--from {run} holds no finished search ({run_folder.BEST} is missing): name the "
+            f"--from {run} holds no finished search ({files.BEST_OF_SEARCH} is missing): name the "
             "folder of a `crackdet run` or `crackdet search`."
         )
     best = stages.hyperparameters_of(Path(run))
-    return {name: best[name] for name in cli.HYPERPARAMETERS}
+    return {name: best[name] for name in HYPERPARAMETERS}

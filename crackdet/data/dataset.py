@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from crackdet.images import ImageSize
 from crackdet.data.splits import ImageSplit
+from crackdet.images import ImageSize
 
 DEFAULT_CLASSES = ("negative", "positive")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crackdet.data.dataset import DEFAULT_CLASSES
-from crackdet.images import list_pictures, read_image, thread_pool
 from crackdet.errors import CrackdetError
+from crackdet.images import list_pictures, read_image, thread_pool
 
 Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from crackdet.data.folders import FolderImage, FolderListing, Progress
-from crackdet.images import GROUPING_SUFFIXES, read_image
 from crackdet.errors import CrackdetError
+from crackdet.images import GROUPING_SUFFIXES, read_image
 
 # "" stands for pictures of a folder without split folders: all are to be divided.
 _SPLIT_NUMBERS = {"": -1, "train": 0, "validation": 1, "test": 2}

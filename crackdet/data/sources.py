@@ -10,10 +10,10 @@ import numpy as np
 
 from crackdet.data.dataset import DEFAULT_CLASSES, CrackData, make_universe
 from crackdet.data.folders import Progress, list_folder
-from crackdet.images import ImageSize
 from crackdet.data.partition import complete_splits
 from crackdet.data.splits import ImageSplit
 from crackdet.errors import CrackdetError
+from crackdet.images import ImageSize
 
 TFDS_NAME = "concrete_cracks"
 SPLIT_NAMES = ("train", "validation", "test")

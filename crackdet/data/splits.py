@@ -155,7 +155,7 @@ class ImageSplit(keras.utils.PyDataset):
         )
 
     def without_images(self) -> "ImageSplit":
-        """Returns the same split with no picture in it, for who needs labels and content keys alone.
+        """Returns the same split without pictures, for who needs labels and content keys alone.
 
         It travels to other processes in a hundredth of the bytes. Who asks it for a picture gets a
         `PicturesLeftOut`.

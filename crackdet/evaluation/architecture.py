@@ -1,18 +1,10 @@
 """The architecture of a model as a table, for the report."""
 
-import re
 from typing import Any
 
 import keras
 
-# MobileNetV2 names every layer of inverted residual n `block_n_...`, and those of the first one,
-# which has no expansion, `expanded_conv_...` (Keras' own names).
-_STAGES = (
-    (re.compile(r"(block_\d+)_"), r"\1"),
-    (re.compile(r"expanded_conv_"), "expanded_conv"),
-    (re.compile(r"Conv_1|out_relu"), "Conv_1"),
-    (re.compile(r"(Conv1|bn_Conv1)"), "Conv1"),
-)
+from crackdet.models.units import unit_of
 
 
 def architecture(model: keras.Model) -> dict[str, Any]:
@@ -94,8 +86,5 @@ def _output_shape(layer: keras.Layer) -> list[int | None] | None:
 
 
 def _stage_of(layer: str) -> str:
-    for pattern, stage in _STAGES:
-        match = pattern.match(layer)
-        if match:
-            return match.expand(stage)
-    return layer
+    unit = unit_of(layer)
+    return layer if unit is None else unit.stage

@@ -4,7 +4,7 @@ import csv
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,11 +17,12 @@ from crackdet.evaluation.calibration import apply_temperature, fit_temperature
 from crackdet.evaluation.metrics import metrics_row
 from crackdet.evaluation.samples import collect_samples
 from crackdet.evaluation.threshold import choose_threshold
+from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write, write_json
 from crackdet.models import scale_logits
-
-if TYPE_CHECKING:
-    from crackdet.training import FeatureCache
+from crackdet.models.record import ModelRecord, write_record
+from crackdet.runs import files
+from crackdet.runs.record import versions
 
 SPLITS = ("train", "validation", "test")
 
@@ -61,7 +62,10 @@ def evaluate(
     >>> evaluate(model, data)["auroc"]
     """
     images = _split(data, split)
-    probabilities = _predict(model, images, batch_size=batch_size)
+    if batch_size is not None:
+        images = images.in_order()
+        images.batch_size = batch_size
+    probabilities = _predict(model, images, Uncached())
     row = metrics_row(
         images.labels,
         probabilities[:, 1],
@@ -79,7 +83,7 @@ def evaluate_run(
     data: CrackData,
     run_dir: str | Path,
     *,
-    cache: "FeatureCache | None" = None,
+    cache: FeatureCache | None = None,
     seed: int = 0,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
@@ -122,23 +126,36 @@ def evaluate_run(
             f"Evaluation needs two classes, negative first; received {list(data.class_names)}."
         )
     start, run_dir = time.perf_counter(), Path(run_dir)
+    predictor = cache or Uncached()
     # metrics.json marks a finished evaluation: an older one must not stand beside a new model.
-    (run_dir / "metrics.json").unlink(missing_ok=True)
-    uncalibrated = _predict(model, data.validation, cache)
+    (run_dir / files.METRICS).unlink(missing_ok=True)
+    uncalibrated = _predict(model, data.validation, predictor)
     temperature = fit_temperature(uncalibrated, data.validation.labels)
     calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)
     scores = {"validation": calibrated[:, 1]}
     threshold = choose_threshold(data.validation.labels, scores["validation"], miss_cost=miss_cost)
     baseline = fit_baseline(data.train)
     scale_logits(model, temperature)
-    with atomic_write(run_dir / "model.keras") as temporary:
+    threshold_rule = (
+        f"least cost on validation with a miss costing {miss_cost:g} false alarms; "
+        "the middle of the widest interval of equally good thresholds"
+    )
+    with atomic_write(run_dir / files.MODEL) as temporary:
         model.save(temporary)
+    record = ModelRecord(
+        tuple(data.class_names),
+        threshold,
+        threshold_rule,
+        temperature,
+        {"data": data.facts(), "versions": versions()},
+    )
+    write_record(run_dir / files.MODEL, record)
 
-    scores["train"] = _predict(model, data.train, cache)[:, 1]
-    before = {"validation": _predict(before_model, data.validation, cache)[:, 1]}
+    scores["train"] = _predict(model, data.train, predictor)[:, 1]
+    before = {"validation": _predict(before_model, data.validation, predictor)[:, 1]}
     # Every choice is made and the model is on disk: from here on test is read.
-    scores["test"] = _predict(model, data.test, cache)[:, 1]
-    before["test"] = _predict(before_model, data.test, cache)[:, 1]
+    scores["test"] = _predict(model, data.test, predictor)[:, 1]
+    before["test"] = _predict(before_model, data.test, predictor)[:, 1]
 
     def row(name: str, values: ArrayLike, threshold: float, **options: Any) -> dict[str, Any]:
         split = data.splits[name]
@@ -156,10 +173,7 @@ def evaluate_run(
         "data": data.facts(),
         "temperature": temperature,
         "threshold": threshold,
-        "threshold_rule": (
-            f"least cost on validation with a miss costing {miss_cost:g} false alarms; "
-            "the middle of the widest interval of equally good thresholds"
-        ),
+        "threshold_rule": threshold_rule,
         "before": {name: row(name, values, 0.5) for name, values in before.items()},
         "after": {name: row(name, scores[name], threshold) for name in SPLITS},
         "baseline": {
@@ -167,15 +181,15 @@ def evaluate_run(
             **{name: _baseline_row(row, name, data, baseline) for name in ("validation", "test")},
         },
     }
-    write_predictions(run_dir / "predictions.csv", data, scores, before)
+    write_predictions(run_dir / files.PREDICTIONS, data, scores, before)
     samples = collect_samples(
         model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
     )
-    with atomic_write(run_dir / "samples.npz") as temporary:
+    with atomic_write(run_dir / files.SAMPLES) as temporary:
         np.savez_compressed(temporary, **samples)  # type: ignore[arg-type]
-    write_json(run_dir / "architecture.json", architecture(model))
+    write_json(run_dir / files.ARCHITECTURE, architecture(model))
     metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}
-    write_json(run_dir / "metrics.json", metrics)
+    write_json(run_dir / files.METRICS, metrics)
     return metrics
 
 
@@ -223,20 +237,10 @@ def _split(data: CrackData, name: str) -> ImageSplit:
 
 
 def _predict(
-    model: keras.Model,
-    split: ImageSplit,
-    cache: "FeatureCache | None" = None,
-    batch_size: int | None = None,
+    model: keras.Model, split: ImageSplit, predictor: FeatureCache | Uncached
 ) -> NDArray[np.float32]:
     """Returns probabilities of shape `(n, 2)` in the order of the split's labels."""
-    if cache is not None:
-        probabilities = np.asarray(cache.predict(model, split), np.float32)
-    else:
-        # Train shuffles, and predictions must stand in the order of the labels.
-        ordered = split.in_order()
-        if batch_size is not None:
-            ordered.batch_size = batch_size
-        probabilities = np.asarray(model.predict(ordered, verbose=0), np.float32)
+    probabilities = np.asarray(predictor.predict(model, split), np.float32)
     if probabilities.shape != (split.num_images, 2):
         raise ValueError(
             "The model must return the probabilities of two classes, shape "

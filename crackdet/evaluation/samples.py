@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crackdet.data import ImageSplit
 from crackdet.layers import augmentation
+from crackdet.models.units import augmentation_of
 
 EXAMPLES = 9
 AUGMENTATIONS = 9
@@ -131,16 +132,9 @@ def augmented_views(
         uint8 views of shape `(count, H, W, 3)`.
     """
     batch = np.repeat(image[None], count, axis=0).astype(np.float32)
-    augment = _own_augmentation(model) or augmentation(seed=seed)
+    augment = augmentation_of(model) or augmentation(seed=seed)
     views = keras.ops.convert_to_numpy(augment(batch, training=True))
     return np.clip(np.rint(views.astype(np.float32)), 0, 255).astype(np.uint8)
-
-
-def _own_augmentation(model: keras.Model) -> keras.Model | None:
-    names = [layer.name for layer in model.layers]
-    if "preprocessing" not in names or names.index("preprocessing") < 2:
-        return None  # Layer 0 is the input.
-    return keras.Model(model.input, model.get_layer("preprocessing").input)
 
 
 def _pick(prefix: str, split: ImageSplit, indices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -233,8 +233,7 @@ class FeatureCache:
         needed = missing_bytes(requests, held)[depth]
         self._store.check_room(needed, training_in_words([depth], views))
         clean, validation, *augmented = (
-            CachedFeatures(self._complete(model, each)[depth], each.split.rows)
-            for each in requests
+            CachedFeatures(self._complete(model, each)[depth], each.split.rows) for each in requests
         )
         return [clean, *augmented], validation
 

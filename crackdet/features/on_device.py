@@ -86,9 +86,7 @@ def fits(parts: list[CachedFeatures]) -> bool:
     return sum(part.nbytes for part in parts) <= MAX_BYTES
 
 
-def on_device(
-    suffix: keras.Model, parts: list[CachedFeatures]
-) -> tuple[keras.Model, list[int]]:
+def on_device(suffix: keras.Model, parts: list[CachedFeatures]) -> tuple[keras.Model, list[int]]:
     """Returns a model that takes row numbers, and the first row of each part.
 
     Args:

@@ -20,6 +20,10 @@ class Uncached:
         """Computes nothing; no depth is complete."""
         return []
 
+    def read_only(self, depths: Iterable[int]) -> "Uncached":
+        """Returns itself, which computes nothing anyway."""
+        return self
+
     def training_features(self, model: keras.Model, depth: int, data: CrackData, *_: Any) -> Any:
         """Raises NotCached."""
         raise NotCached

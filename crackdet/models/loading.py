@@ -8,8 +8,7 @@ from crackdet.errors import CrackdetError
 from crackdet.models import preset
 from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier
 from crackdet.models.weights import is_file_name, read_model
-
-RUN_MODEL_FILE = "model.keras"
+from crackdet.runs import files
 
 
 def load_model(path_or_preset: str | Path) -> keras.Model:
@@ -33,7 +32,7 @@ def load_model(path_or_preset: str | Path) -> keras.Model:
     """
     path = Path(path_or_preset)
     if path.is_dir():
-        return read_model(path / RUN_MODEL_FILE)
+        return read_model(path / files.MODEL)
     if path.exists() or is_file_name(path_or_preset):
         return read_model(path)
     name = str(path_or_preset)

@@ -213,7 +213,9 @@ def preprocessing_input(model: keras.Model) -> keras.KerasTensor:
 
 
 def augmentation_of(model: keras.Model) -> keras.Model | None:
-    """Returns what a classifier does to images before its preprocessing; None for nothing."""
+    """Returns what a model does to images before its preprocessing; None for nothing."""
+    if all(layer.name != PREPROCESSING_NAME for layer in model.layers):
+        return None
     entry = preprocessing_input(model)
     if entry is model.inputs[0]:
         return None

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import crackdet
 from crackdet.files import write_json
 from crackdet.runs.files import CONFIG
@@ -36,20 +34,10 @@ def run_record(options: Mapping[str, Any], data: "CrackData | None" = None) -> d
     >>> run_record({"seed": 0})["options"]
     {'seed': 0}
     """
-    import keras
-
-    backend = keras.backend.backend()
     return {
         "options": {name: _plain(value) for name, value in options.items()},
         "data": None if data is None else data.facts(),
-        "versions": {
-            "python": platform.python_version(),
-            "crackdet": crackdet.__version__,
-            "keras": keras.__version__,
-            "backend": backend,
-            backend: importlib.metadata.version(backend),
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
         "platform": {
             "system": platform.platform(),
             "machine": platform.machine(),
@@ -57,6 +45,21 @@ def run_record(options: Mapping[str, Any], data: "CrackData | None" = None) -> d
         },
         "git_revision": git_revision(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python, crackdet, Keras, its backend and NumPy."""
+    import keras
+
+    backend = keras.backend.backend()
+    return {
+        "python": platform.python_version(),
+        "crackdet": crackdet.__version__,
+        "keras": keras.__version__,
+        "backend": backend,
+        backend: importlib.metadata.version(backend),
+        "numpy": importlib.metadata.version("numpy"),
     }
 
 
@@ -97,7 +100,7 @@ def flag(name: str) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, np.generic):
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
         return value.item()
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

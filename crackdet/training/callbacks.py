@@ -16,7 +16,6 @@ from crackdet.files import atomic_write
 from crackdet.runs.history import COLUMNS, METRICS, is_best_so_far, should_stop
 
 
-
 class EpochRows(keras.callbacks.Callback):
     """Keeps one row for each epoch, over all phases."""
 

@@ -309,9 +309,7 @@ def _on_features(
     split = data.train
     shown, clean = cache.training_features(model, depth, data, views, view_seed)
     size = split.batch_size
-    train = FeatureBatches(
-        shown, split.labels, batch_size=size, shuffle=split.shuffle, seed=seed
-    )
+    train = FeatureBatches(shown, split.labels, batch_size=size, shuffle=split.shuffle, seed=seed)
     validation = FeatureBatches([clean], data.validation.labels, batch_size=size)
     suffix = suffix_at(model, depth)
     if not has_gpu() or not device.fits([*shown, clean]):

@@ -275,7 +275,9 @@ def main() -> None:
     parser.add_argument("--image-size", type=positive, default=224)
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--weights", help="default: concrete when --quick, else imagenet")
-    parser.add_argument("--workers", type=positive, default=tuning.executors.processes.default_workers())
+    parser.add_argument(
+        "--workers", type=positive, default=tuning.executors.processes.default_workers()
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/search-speed"))
     options = parser.parse_args()
     options.data = options.data or ("demo" if options.quick else "concrete_cracks")

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from crackdet.data import images as module
-from crackdet.images import read_image, read_images, resize
 from crackdet.errors import CrackdetError
+from crackdet.images import read_image, read_images, resize
 
 
 def encode(image: Image.Image, form: str = "PNG", **options: object) -> bytes:

@@ -14,10 +14,10 @@ import pytest
 
 from crackdet.data import CrackData
 from tuning import SearchResult, SearchSpace, search
-from tuning.scheduler import run_trials
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, make_oracle
 from tuning.project import Journal
+from tuning.scheduler import run_trials
 from tuning.tasks import Finished, Outcome, Task, attempt
 
 SIZE = 32

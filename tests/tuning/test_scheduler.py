@@ -10,9 +10,9 @@ import pytest
 from crackdet.errors import CrackdetError
 from tests.tuning.conftest import Inline, Recorder, bowl
 from tuning import SearchSpace
-from tuning.scheduler import next_job
 from tuning.halving import Rung
 from tuning.oracles import TUNERS
+from tuning.scheduler import next_job
 from tuning.tasks import Outcome, Task, attempt
 
 DEEP = SearchSpace(unfreeze_depth=(1, 6))  # one trial a job, in their order

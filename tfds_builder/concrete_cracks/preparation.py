@@ -1,7 +1,6 @@
 """Building the data set from the library's side: one call, one sentence when it fails."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Literal
 
 import tensorflow_datasets as tfds
 
+from crackdet.locks import exclusive
 from tfds_builder.concrete_cracks import formats, sources
 from tfds_builder.concrete_cracks.concrete_cracks_dataset_builder import Builder
 from tfds_builder.concrete_cracks.errors import DataSourceError
@@ -94,13 +94,11 @@ def _only_one(versions: Path) -> Iterator[None]:
     """Waits until no other process builds this config. The lock ends with its process."""
     try:
         versions.mkdir(parents=True, exist_ok=True)
-        lock = open(versions.parent / f".{versions.name}.lock", "w")  # noqa: SIM115
     except OSError as error:
         raise DataSourceError(
             f"{versions} cannot be written ({error.strerror}): choose another data_dir."
         ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(versions.parent / f".{versions.name}.lock"):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Processes on this machine that run trials, one process a job, behind the Executor interface."""
+"""Processes on this machine's processors that run trials, one process a job."""
 
 import contextlib
 import gc
@@ -14,15 +14,11 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from crackdet.memory import keep_freed_memory
-
-# Memory that a trial takes: TensorFlow, the network, gradients of a batch of 32 at 224 pixels.
-BYTES_PER_TRIAL = 2 * 2**30
 
 PRELOADED = ["crackdet.preloaded", "tuning.trial"]
 
@@ -73,7 +69,7 @@ class TrialProcesses(Executor):
             waiting = _without_interrupts() if self._used else contextlib.nullcontext()
             try:
                 _start_server()  # unless it runs
-                with sender, _without_main(), waiting:
+                with sender, without_main(), waiting:
                     process.start()
                     self._used = True
                     thread = threading.Thread(
@@ -119,35 +115,11 @@ class TrialProcesses(Executor):
             process.join()
             del self._running[threading.current_thread()]
         if isinstance(error, BrokenProcessPool) and not error.args:
-            error = BrokenProcessPool(_how_it_ended(process.exitcode))
+            error = BrokenProcessPool(how_it_ended(process.exitcode))
         if error is None:
             future.set_result(value)
         else:
             future.set_exception(error)
-
-
-def default_workers() -> int:
-    """Returns how many trials run at once: one a core as far as memory goes, one on a GPU."""
-    from crackdet.devices import has_gpu
-
-    if has_gpu():
-        return 1
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        cores = os.cpu_count() or 1
-    memory = _available_memory()
-    return cores if memory is None else max(1, min(cores, memory // BYTES_PER_TRIAL))
-
-
-def _available_memory() -> int | None:
-    """Returns the bytes that programs can have, files kept in memory included; None if unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:  # not on macOS
-        return None
-    sizes = dict(line.split(":", 1) for line in lines if ":" in line)
-    return 1024 * int(sizes["MemAvailable"].split()[0]) if "MemAvailable" in sizes else None
 
 
 def limit_threads(count: int) -> None:
@@ -164,12 +136,17 @@ def _call(
     sender: Connection, threads: int, fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any]
 ) -> None:
     """Runs in the new process."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    watch_parent()
     # What the server has imported lasts as long as the process. To look through it for garbage, as
     # Python would while the backend traces, is a tenth of a short trial.
     gc.freeze()
     limit_threads(threads)
     keep_freed_memory()
+    answer(sender, fn, args, kwargs)
+
+
+def answer(sender: Connection, fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> None:
+    """Calls a function and sends `(exception, value)`, of which one is None."""
     error: Exception | None = None
     value = None
     try:
@@ -180,6 +157,11 @@ def _call(
         sender.send((error, value))
     except Exception as raised:  # it cannot be pickled
         sender.send((raised, None))
+
+
+def watch_parent() -> None:
+    """Ends this process when the one that started it ends, however it ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -219,7 +201,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """Hides the caller's script, which every new process would otherwise run once more.
 
     Jobs need nothing of it; a script that searches without `if __name__ == "__main__":` would
@@ -233,7 +215,7 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _how_it_ended(exitcode: int | None) -> str:
+def how_it_ended(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"the process ended with exit code {exitcode}"
     return f"the process was killed by {signal.Signals(-exitcode).name}"

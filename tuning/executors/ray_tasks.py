@@ -14,7 +14,9 @@ from tuning.executors.processes import limit_threads
 MAX_STORED = 8
 
 
-def ray_executor(address: str | None = None, *, threads: int = 1) -> Executor:
+def ray_executor(
+    address: str | None = None, *, threads: int = 1, gpus_per_trial: float | None = None
+) -> Executor:
     """Returns an executor that runs each job as a task of a Ray cluster, for `tuning.search`.
 
     A task runs in a process of its own on one processor of any node. One that dies, with its
@@ -30,15 +32,16 @@ def ray_executor(address: str | None = None, *, threads: int = 1) -> Executor:
         address: "HOST:PORT" of the cluster's head; "auto" for the one that this machine is part
             of. None starts Ray on this machine alone, unless it is connected already or the
             environment variable `RAY_ADDRESS` names a cluster.
-        threads: Threads that each job computes with, see `tuning.executors.processes.TrialProcesses`.
+        threads: Threads that each job computes with, see `tuning.executors.TrialProcesses`.
+        gpus_per_trial: GPUs, or a fraction of one, that each job asks for. Defaults to 1 where the
+            cluster has some, else 0.
 
     Raises:
         CrackdetError: If Ray is not installed or the cluster cannot be reached.
 
     Example:
 
-    >>> import tuning.executors.ray_tasks
-    >>> with tuning.executors.ray_tasks.ray_executor("10.0.0.1:6379") as executor:
+    >>> with tuning.executors.ray_executor("10.0.0.1:6379") as executor:
     ...     found = tuning.search(data, directory="search", executor=executor)
     """
     ray = _import_ray()
@@ -49,7 +52,7 @@ def ray_executor(address: str | None = None, *, threads: int = 1) -> Executor:
             ray.init(address=address, log_to_driver=False, include_dashboard=_dashboard(address))
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise CrackdetError(_unreachable(address)) from error
-    return RayTasks(threads, disconnect=not connected)
+    return RayTasks(threads, gpus_per_trial=gpus_per_trial, disconnect=not connected)
 
 
 class RayTasks(Executor):
@@ -58,20 +61,31 @@ class RayTasks(Executor):
     Arguments must not change between jobs: one that is given again is not sent again.
 
     Args:
-        threads: Threads that each job computes with.
+        threads: Threads that each job computes with, where it has no GPU.
+        gpus_per_trial: As in `ray_executor`.
         disconnect: Whether `shutdown` also leaves the cluster.
 
     Attributes:
         workers: Trials that the cluster has processors for, at once.
     """
 
-    def __init__(self, threads: int = 1, *, disconnect: bool = False):
+    def __init__(
+        self, threads: int = 1, *, gpus_per_trial: float | None = None, disconnect: bool = False
+    ):
         self._ray = _import_ray()
-        self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        self._threads = threads
+        there = self._ray.cluster_resources()
+        cpus, gpus = there.get("CPU", 1), there.get("GPU", 0)
+        asked = min(1.0, gpus) if gpus_per_trial is None else gpus_per_trial
+        if asked > gpus:
+            raise CrackdetError(
+                f"Each trial asks for {asked:g} GPUs, and the cluster has {gpus:g}: give "
+                "--gpus-per-trial (gpus_per_trial) of what it has, 0 for none."
+            )
+        self.workers = max(1, int(min(cpus, gpus / asked) if asked else cpus))
+        self._threads = None if asked else threads
         self._disconnect = disconnect
         # `max_calls` ends the process after the job, which gives its memory back.
-        self._task = self._ray.remote(num_cpus=1, max_calls=1, max_retries=0)(_call)
+        self._task = self._ray.remote(num_cpus=1, num_gpus=asked, max_calls=1, max_retries=0)(_call)
         self._running: dict[Future[Any], Any] = {}
         self._stored: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
         self._closed = False
@@ -117,9 +131,10 @@ class RayTasks(Executor):
         return self._stored[id(argument)][1]
 
 
-def _call(threads: int, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _call(threads: int | None, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Runs on a node."""
-    limit_threads(threads)
+    if threads is not None:
+        limit_threads(threads)
     keep_freed_memory()
     return fn(*args, **kwargs)
 

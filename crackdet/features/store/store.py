@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,9 +218,14 @@ class FeatureStore:
         return shutil.disk_usage(directory).free
 
 
-def find_caches(folder: Path) -> Iterator[Path]:
-    """Yields the folders of all caches below a folder, sorted."""
-    yield from sorted(path.parent for path in folder.rglob(FILLING_LOCK))
+def find_caches(folder: Path) -> list[Path]:
+    """Returns the folders of all caches below a folder, sorted."""
+    return sorted(path.parent for path in folder.rglob(FILLING_LOCK))
+
+
+def is_cache(directory: Path) -> bool:
+    """Returns whether a folder is a cache, an empty one included."""
+    return (directory / FILLING_LOCK).exists() or bool(FeatureStore(directory).tables())
 
 
 def text_digest(text: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 import keras
 import numpy as np
 import pytest
+from crackdet.engines.engines import KerasEngine, make_engine, prefetch
 
 from crackdet.errors import CrackdetError
 from crackdet.training import engines
-from crackdet.engines.engines import KerasEngine, make_engine, prefetch
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crackdet.engines.openvino_graph import openvino_model
 from crackdet.errors import CrackdetError
 from crackdet.models import MAX_DEPTH, mobilenet_v2_classifier, split_at
-from crackdet.engines.openvino_graph import openvino_model
 
 openvino = pytest.importorskip("openvino")
 

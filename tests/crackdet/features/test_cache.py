@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from crackdet.data import CrackData, ImageSplit
+from crackdet.features.store.table import FeatureTable
 from crackdet.models import split_at
 from crackdet.training import FeatureCache, passes
 from crackdet.training import cache as module
-from crackdet.features.store.table import FeatureTable
 
 MakeModel = Callable[..., keras.Model]
 

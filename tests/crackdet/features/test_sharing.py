@@ -12,15 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from crackdet.features.store.eviction import clear, stored_tables, table_folder
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
+from crackdet.features.store.table import LOCK, FeatureTable
 from crackdet.layers import augmentation
 from crackdet.models import split_at
 from crackdet.training import CacheTooSmall, FeatureCache, fit, fitting
 from crackdet.training import cache as module
-from crackdet.features.store.eviction import clear, stored_tables, table_folder
-from crackdet.features.store.table import LOCK, FeatureTable
 from tests.crackdet.features.store.test_eviction import ROW, make_table, meta
 
 MakeModel = Callable[..., keras.Model]

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from crackdet.layers import augmentation
 from crackdet.features.views import make_augmenter
+from crackdet.layers import augmentation
 
 KEYS = [f"{number:016x}" for number in (3, 2**63, 17, 4, 99)]
 
