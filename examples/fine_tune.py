@@ -13,7 +13,8 @@ import tempfile
 
 import crackdet
 from crackdet.evaluation import evaluate
-from crackdet.training import FeatureCache, fit
+from crackdet.features import FeatureCache
+from crackdet.training import fit
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from PIL import Image
 
 import crackdet
 from crackdet.evaluation import evaluate_run
-from crackdet.training import fit, write_config
+from crackdet.runs import write_config
+from crackdet.training import fit
 from tfds_builder.concrete_cracks.procedural import demo_image
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from crackdet.training import fit
 from crackdet.training.fitting import is_augmented
 from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace
+
+# What builds the classifier of a trial, with the arguments of `crackdet.models.new_classifier`.
+Classifier = Callable[..., keras.Model]
 
 
 class CrackHyperModel(keras_tuner.HyperModel):
@@ -43,6 +46,8 @@ class CrackHyperModel(keras_tuner.HyperModel):
         cache: Where frozen features are kept. Trials start from the same weights and so share
             them.
         mixed_precision: See `crackdet.training.fit`.
+        classifier: What builds the classifier: a function with the arguments of
+            `crackdet.models.new_classifier`, whose models have MobileNetV2's units.
         seed: Seed of the head's weights, dropout, order and augmentation.
         view_seed: Seed of the augmented views, which are shared between trials of different
             seeds. Defaults to `seed`.
@@ -69,6 +74,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         views: int | None = None,
         cache: FeatureCache | Uncached | None = None,
         mixed_precision: bool = False,
+        classifier: Classifier = new_classifier,
         seed: int = 0,
         view_seed: int | None = None,
     ):
@@ -83,6 +89,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         self.views = views
         self.cache = Uncached() if views is None or cache is None else cache
         self.mixed_precision = mixed_precision
+        self.classifier = classifier
         self.seed = seed
         self.view_seed = seed if view_seed is None else view_seed
         self._executions: Counter[tuple] = Counter()
@@ -96,7 +103,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         values = self.space.values(hp)
         seed = self._execution_seed(values)
         set_seed(self.view_seed)  # a random backbone is the same in all trials of a search
-        return new_classifier(
+        return self.classifier(
             self.image_size,
             self.num_classes,
             unfreeze_depth=values["unfreeze_depth"],

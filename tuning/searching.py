@@ -18,6 +18,7 @@ from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.features import FeatureCache, Uncached
 from crackdet.files import read_json, write_json
+from crackdet.models import new_classifier
 from crackdet.runs import files
 from crackdet.runs.record import versions
 from crackdet.runs.trials import HYPERPARAMETERS, OBJECTIVES, RECALL
@@ -26,7 +27,7 @@ from tuning.display import Display
 from tuning.executors import local_executor
 from tuning.executors.memory import default_workers
 from tuning.halving import Rung, plan_rungs
-from tuning.hypermodel import CrackHyperModel
+from tuning.hypermodel import Classifier, CrackHyperModel
 from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import Leaderboard
 from tuning.ledger import Ledger
@@ -93,6 +94,7 @@ def search(
     workers: int | None = None,
     executor: Executor | None = None,
     mixed_precision: bool = False,
+    classifier: Classifier = new_classifier,
     seed: int = 0,
     alpha: float = 1.0,
     weights: str | Path | None = "imagenet",
@@ -157,6 +159,9 @@ def search(
             the time; Keras has one random state a process. It is left open. Defaults to processes
             on this machine.
         mixed_precision: Whether trials train in bfloat16, see `crackdet.training.fit`.
+        classifier: What builds a trial's classifier: a function with the arguments of
+            `crackdet.models.new_classifier` that other processes can import, whose models have
+            MobileNetV2's units.
         seed: Seed of the search, 0 or more. On one machine, and with a cache that is empty or was
             left by the same search, it repeats the trials to the bit.
         alpha: Width of MobileNetV2.
@@ -204,6 +209,7 @@ def search(
         "pruning": pruning,
         "views": views,
         "mixed_precision": mixed_precision,
+        "classifier": f"{classifier.__module__}.{classifier.__qualname__}",
         "seed": seed,
         "alpha": alpha,
         "weights": None if weights is None else str(weights),
@@ -256,6 +262,7 @@ def search(
                 "views": views,
                 "cache": kept,
                 "mixed_precision": mixed_precision,
+                "classifier": classifier,
                 "view_seed": seed,
             },
             objective,

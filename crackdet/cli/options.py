@@ -267,7 +267,7 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--half-precision",
         action="store_true",
-        help="computes frozen features in float16, for GPUs; refused where a model does not bear it",
+        help="computes frozen features in float16, for GPUs; refused if a model does not bear it",
     )
 
 

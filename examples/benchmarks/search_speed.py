@@ -32,8 +32,9 @@ import numpy as np
 
 import crackdet
 import tuning
+from crackdet.features import FeatureCache
 from crackdet.memory import keep_freed_memory
-from crackdet.training import FeatureCache, fit, fitting
+from crackdet.training import fit, fitting
 from tuning.jobs import Jobs, search_part
 
 # Its first four trials have depths 4, 5, 3 and 0: with the mean of all from 0 to 6.

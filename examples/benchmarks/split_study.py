@@ -11,7 +11,8 @@ import argparse
 
 import crackdet
 from crackdet.evaluation import choose_threshold, metrics_row
-from crackdet.training import FeatureCache, fit
+from crackdet.features import FeatureCache
+from crackdet.training import fit
 
 METRICS = ("accuracy", "recall", "precision", "auroc")
 

@@ -17,7 +17,8 @@ import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
 import crackdet
-from crackdet.training import FeatureCache, fit
+from crackdet.features import FeatureCache
+from crackdet.training import fit
 
 SHIFT_SEED = 10**6
 METRICS = ("loss", "accuracy", "AUROC")

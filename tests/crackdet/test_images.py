@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from crackdet.data import images as module
+from crackdet import images as module
 from crackdet.errors import CrackdetError
 from crackdet.images import read_image, read_images, resize
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tuning.hypermodel
+from crackdet.features import FeatureCache
 from crackdet.models import unfreeze_depth
 from crackdet.models.units import inference_graph
-from crackdet.training import FeatureCache
 from tests.tuning.conftest import SIZE, patches
 from tuning import CrackHyperModel, SearchSpace
 

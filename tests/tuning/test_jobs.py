@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from crackdet.training import FeatureCache
+from crackdet.features import FeatureCache
 from tests.tuning.conftest import Inline
 from tuning import jobs as module
 from tuning.jobs import Jobs

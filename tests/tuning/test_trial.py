@@ -9,7 +9,7 @@ from sklearn.metrics import roc_curve
 
 import tuning.pruning
 import tuning.trial
-from crackdet.training import CacheTooSmall, FeatureCache
+from crackdet.features import CacheTooSmall, FeatureCache
 from tests.tuning.conftest import SIZE
 from tuning import CrackHyperModel
 from tuning.pruning import MedianPruner

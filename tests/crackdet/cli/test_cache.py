@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crackdet.features.store.eviction import FILLING_LOCK, table_folder
 
+from crackdet.features.store.store import FILLING_LOCK, table_folder
 from crackdet.features.store.table import FeatureTable
 from tests.crackdet.cli.conftest import TINY, TINY_FIT, Outcome
 

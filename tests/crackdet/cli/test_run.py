@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crackdet import data, evaluation, training
-from crackdet.cli import folder as run_folder
+from crackdet.runs import folder as run_folder
 from tests.crackdet.cli.conftest import TINY, TINY_FIT, TINY_SEARCH
 
 pytestmark = pytest.mark.slow

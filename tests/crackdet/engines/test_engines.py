@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from crackdet.engines.engines import KerasEngine, make_engine, prefetch
 
+from crackdet.engines import choice as engines
 from crackdet.errors import CrackdetError
-from crackdet.training import engines
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from crackdet.data import CrackData, ImageSplit
+from crackdet.features import FeatureCache
+from crackdet.features import cache as module
+from crackdet.features import computing as passes
 from crackdet.features.store.table import FeatureTable
 from crackdet.models import split_at
-from crackdet.training import FeatureCache, passes
-from crackdet.training import cache as module
 
 MakeModel = Callable[..., keras.Model]
 
@@ -236,7 +237,8 @@ def test_predictions_are_those_of_the_whole_model(
 KILLED = """
 import os, pathlib, signal, sys
 import numpy as np
-from crackdet.training import passes, tables
+from crackdet.features import computing as passes
+from crackdet.features.store import table as tables
 
 folder = pathlib.Path(sys.argv[1])
 rows = np.arange(40)

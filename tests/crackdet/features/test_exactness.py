@@ -10,9 +10,10 @@ import pytest
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
+from crackdet.features import FeatureCache
 from crackdet.models import MAX_DEPTH, mobilenet_v2_classifier, split_at
 from crackdet.models.units import backbone
-from crackdet.training import FeatureCache, fit
+from crackdet.training import fit
 
 MakeModel = Callable[..., keras.Model]
 

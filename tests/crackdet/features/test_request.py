@@ -7,13 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from crackdet.features.store.eviction import stored_tables, table_folder
 
 from crackdet.data import CrackData
+from crackdet.features import FeatureCache
 from crackdet.features.request import Wanted
+from crackdet.features.store.store import stored_tables, table_folder
 from crackdet.layers import augmentation
 from crackdet.models import mobilenet_v2_classifier
-from crackdet.training import FeatureCache
 from tests.crackdet.training.conftest import part
 
 MakeModel = Callable[..., keras.Model]

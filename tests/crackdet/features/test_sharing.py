@@ -12,15 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from crackdet.features.store.eviction import clear, stored_tables, table_folder
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
+from crackdet.features import CacheTooSmall, FeatureCache
+from crackdet.features import cache as module
+from crackdet.features.store.store import clear, stored_tables, table_folder
 from crackdet.features.store.table import LOCK, FeatureTable
 from crackdet.layers import augmentation
 from crackdet.models import split_at
-from crackdet.training import CacheTooSmall, FeatureCache, fit, fitting
-from crackdet.training import cache as module
+from crackdet.training import fit, fitting
 from tests.crackdet.features.store.test_eviction import ROW, make_table, meta
 
 MakeModel = Callable[..., keras.Model]
@@ -67,7 +68,7 @@ def test_a_table_that_another_process_has_open_stays(tmp_path: Path) -> None:
 FILLER = """
 import pathlib, sys
 import numpy as np
-from crackdet.training import passes, storage
+from crackdet.features import computing as passes
 from crackdet.locks import in_turn
 from crackdet.features.store.table import FeatureTable
 from tests.crackdet.features.store.test_eviction import ROW, meta

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crackdet.cli import folder
+from crackdet.runs import folder
 from crackdet.errors import CrackdetError
 from crackdet.files import write_json
 

@@ -11,7 +11,8 @@ import pytest
 
 import crackdet
 from crackdet.data import CrackData
-from crackdet.training import run_record, set_seed, write_config
+from crackdet.runs import run_record, write_config
+from crackdet.seeds import set_seed
 from crackdet.runs.record import git_revision
 from crackdet.seeds import reseed
 

@@ -12,8 +12,9 @@ import pytest
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
+from crackdet.features import FeatureCache
 from crackdet.models import unfreeze_depth
-from crackdet.training import FeatureCache, fit, fit_heads
+from crackdet.training import fit, fit_heads
 from crackdet.training.callbacks import COLUMNS
 from crackdet.training.fitting import Phase, class_weights, plan_phases
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from crackdet.data import CrackData
+from crackdet.features import FeatureCache
 from crackdet.models import replace_head
 from crackdet.models.units import HEAD_NAME
-from crackdet.training import FeatureCache, fit, fit_heads
+from crackdet.training import fit, fit_heads
 
 MakeModel = Callable[..., keras.Model]
 

@@ -17,7 +17,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from tests.tuning.processes import members, wait_until_gone
-from tuning import workers
+from tuning.executors import processes as workers
 from tuning.executors.processes import TrialProcesses, default_workers
 
 
@@ -209,7 +209,7 @@ def test_available_memory_is_some_of_what_there_is():
 
 # The server is busy with its imports for longer than anyone waits.
 WAITS = """
-from tuning import workers
+from tuning.executors import processes as workers
 
 workers.PRELOADED[:] = ["slow_import"]
 executor = workers.TrialProcesses()

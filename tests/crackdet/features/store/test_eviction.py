@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crackdet.features.store.eviction import GB, make_room, stored_tables, table_folder
 
+from crackdet.features import CacheTooSmall, FeatureCache
+from crackdet.features.store.store import GB, make_room, stored_tables, table_folder
 from crackdet.features.store.table import LOCK, FeatureTable
-from crackdet.training import CacheTooSmall, FeatureCache, storage
 
 ROW = 250_000  # numbers in a row: half a megabyte
 

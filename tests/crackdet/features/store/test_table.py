@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from crackdet.errors import CrackdetError
+from crackdet.features.store import table as tables
 from crackdet.features.store.table import FeatureTable
 from crackdet.locks import in_turn, is_shared
-from crackdet.training import tables
 
 META = {"rows": 20, "row_shape": [3, 2], "prefix": "abc"}
 
