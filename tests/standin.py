@@ -21,6 +21,7 @@ from crackdet.models.units import (
 )
 
 CHANNELS = 8
+TOP_CHANNELS = 128  # of Conv_1: many features are learned from in few steps
 # Units from the images to the head: name, and the stride of its convolution.
 UNITS = (
     ("Conv1", 2),
@@ -78,8 +79,9 @@ def standin_classifier(
 
 def _unit(x: keras.KerasTensor, name: str, stride: int, number: int) -> keras.KerasTensor:
     stem = {"Conv1": "bn_Conv1", "Conv_1": "Conv_1_bn"}
+    channels = TOP_CHANNELS if name == "Conv_1" else CHANNELS
     convolution = keras.layers.Conv2D(
-        CHANNELS,
+        channels,
         3 if stride > 1 else 1,
         strides=stride,
         padding="same",
@@ -93,10 +95,10 @@ def _unit(x: keras.KerasTensor, name: str, stride: int, number: int) -> keras.Ke
     random = np.random.default_rng(number)
     normalization.set_weights(
         [
-            random.uniform(0.8, 1.2, CHANNELS),
-            random.uniform(-0.2, 0.4, CHANNELS),
-            random.uniform(-0.2, 0.2, CHANNELS),
-            random.uniform(0.5, 1.0, CHANNELS),
+            random.uniform(0.8, 1.2, channels),
+            random.uniform(-0.2, 0.4, channels),
+            random.uniform(-0.2, 0.2, channels),
+            random.uniform(0.5, 1.0, channels),
         ]
     )
     return keras.layers.ReLU(6.0, name="out_relu" if name == "Conv_1" else f"{name}_relu")(y)

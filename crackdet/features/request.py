@@ -85,7 +85,7 @@ class FeatureRequest:
             "half_precision": half_precision,
             "rows": len(split.universe),
         }
-        metas = {int(depth): describe(images, model, int(depth)) for depth in sorted(set(depths))}
+        metas = {int(depth): describe(images, model, depth) for depth in sorted(set(depths))}
         rows, indices = np.unique(split.rows, return_index=True)
         return cls(split, view, layer, seed, rows, indices, metas)
 
@@ -167,7 +167,7 @@ def describe(images: dict[str, Any], model: keras.Model, depth: int) -> dict[str
     """Returns all that decides the content of a table; its folder is named by it."""
     return {
         **images,
-        "depth": depth,
+        "depth": int(depth),
         "prefix": network_digest(layers_below(model, depth)),
         "row_shapes": [list(tensor.shape[1:]) for tensor in boundary(model, depth)],
         "labels": False,

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackdet.features.store.store import FILLING_LOCK, table_folder
-from crackdet.features.store.table import FeatureTable
+from crackdet.features.store import FeatureStore, FeatureTable
+from crackdet.features.store.store import FILLING_LOCK
 from tests.crackdet.cli.conftest import TINY, TINY_FIT, Outcome
 
 Command = Callable[..., Outcome]
@@ -16,9 +16,9 @@ Command = Callable[..., Outcome]
 def make_table(directory: Path, depth: int, rows: int = 3) -> FeatureTable:
     meta = {
         "universe": "ab" * 12, "image_size": [64, 64], "preprocessing": 1, "view": 1,
-        "augmentation": None, "rows": 5, "depth": depth, "prefix": "x", "row_shape": [50_000],
+        "augmentation": None, "rows": 5, "depth": depth, "prefix": "x", "row_shapes": [[50_000]],
     }  # fmt: skip
-    table = FeatureTable.open(table_folder(directory, meta), meta)
+    table = FeatureStore(directory).open(meta)
     table.write(np.arange(rows), np.ones((rows, 50_000), np.float32))
     (directory / FILLING_LOCK).touch()
     return table

@@ -1,16 +1,15 @@
 """Engines agree with Keras, keep the order, and are refused when they do not."""
 
-import threading
-import time
 import warnings
 from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
 import pytest
-from crackdet.engines.engines import KerasEngine, make_engine, prefetch
 
 from crackdet.engines import choice as engines
+from crackdet.engines.choice import make_engine
+from crackdet.engines.keras_engine import KerasEngine
 from crackdet.errors import CrackdetError
 
 
@@ -22,9 +21,9 @@ def network() -> keras.Model:
     return keras.Model(images, keras.layers.GlobalAveragePooling2D()(maps))
 
 
-def batches(*sizes: int) -> list[np.ndarray]:
+def batches(*sizes: int) -> list[tuple[np.ndarray, ...]]:
     rng = np.random.default_rng(0)
-    return [rng.normal(size=(size, 8, 8, 3)).astype(np.float32) for size in sizes]
+    return [(rng.normal(size=(size, 8, 8, 3)).astype(np.float32),) for size in sizes]
 
 
 @pytest.mark.parametrize("name", ["keras", "openvino", "onnxruntime"])
@@ -37,7 +36,7 @@ def test_features_come_in_order_and_equal_those_of_keras(name: str, network: ker
     engine = make_engine(name, network, inputs[0])
     assert isinstance(engine, KerasEngine) == (name == "keras")
     outputs = list(engine.run(inputs))
-    for values, batch in zip(outputs, inputs, strict=True):
+    for values, (batch,) in zip(outputs, inputs, strict=True):
         expected = keras.ops.convert_to_numpy(network(batch))
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
     assert list(engine.run([])) == []
@@ -53,7 +52,7 @@ class Wrong:
     def __init__(self, model: keras.Model):
         self._keras = KerasEngine(model)
 
-    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def run(self, batches: Iterable[tuple[np.ndarray, ...]]) -> Iterator[np.ndarray]:
         return (values * 1.01 for values in self._keras.run(batches))
 
 
@@ -70,7 +69,7 @@ def test_auto_takes_the_engine_that_agrees_and_keras_with_a_gpu(
 ) -> None:
     monkeypatch.setattr(engines, "has_gpu", lambda: gpu)
     monkeypatch.setattr(engines, "_is_usable", lambda name: True)
-    monkeypatch.setattr(engines, "OpenVinoEngine", Same)
+    monkeypatch.setitem(engines._FAST, "openvino", Same)
     assert type(make_engine("auto", network, batches(4)[0])) is expected
 
 
@@ -81,12 +80,12 @@ def test_an_engine_that_disagrees_is_not_used(
     other: type, reason: str, network: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
-    monkeypatch.setattr(engines, "OpenVinoEngine", other)
+    monkeypatch.setitem(engines._FAST, "openvino", other)
     monkeypatch.setattr(engines, "_is_usable", lambda name: name == "openvino")
     with pytest.warns(UserWarning, match=reason):
         assert type(make_engine("auto", network, batches(4)[0])) is KerasEngine
     monkeypatch.setattr(engines, "_is_usable", lambda name: True)
-    monkeypatch.setattr(engines, "OnnxEngine", Same)
+    monkeypatch.setitem(engines._FAST, "onnxruntime", Same)
     with pytest.warns(UserWarning, match=reason):
         assert type(make_engine("auto", network, batches(4)[0])) is Same
     with pytest.raises(CrackdetError, match=f"{reason}.*Use the engine 'keras'"):
@@ -97,13 +96,13 @@ def test_each_part_of_the_output_must_agree(
     network: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class OffInSmallOnes(KerasEngine):
-        def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        def run(self, batches: Iterable[tuple[np.ndarray, ...]]) -> Iterator[np.ndarray]:
             return (values * [1, 1, 1, 1.01] for values in super().run(batches))
 
     # The last feature is so small that its error drowns among the others.
     kernel, bias = network.layers[1].get_weights()
     network.layers[1].set_weights([kernel * [1, 1, 1, 1e-3], bias])
-    monkeypatch.setattr(engines, "OpenVinoEngine", OffInSmallOnes)
+    monkeypatch.setitem(engines._FAST, "openvino", OffInSmallOnes)
     sample = batches(4)[0]
     assert isinstance(make_engine("openvino", network, sample), OffInSmallOnes)
     with pytest.raises(CrackdetError, match="features differ"):
@@ -119,34 +118,31 @@ def test_auto_is_keras_where_no_other_engine_is_installed(
         assert isinstance(make_engine("auto", network, batches(4)[0]), KerasEngine)
 
 
-def test_prefetch_runs_ahead_in_a_thread_and_keeps_the_order() -> None:
-    made = []
+@pytest.mark.parametrize("name", ["keras", "openvino", "onnxruntime"])
+def test_networks_of_several_inputs(name: str) -> None:
+    if name != "keras":
+        pytest.importorskip(name)
+        if not engines._is_usable(name):
+            pytest.skip("this backend's models cannot be exported to it")
+    keras.utils.set_random_seed(0)
+    maps, pooled = keras.Input((4, 4, 3)), keras.Input((5,))
+    convolved = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(maps))
+    network = keras.Model([maps, pooled], keras.layers.Concatenate()([convolved, pooled]))
+    rng = np.random.default_rng(0)
+    inputs = tuple(rng.normal(size=(40, *s)).astype(np.float32) for s in ((4, 4, 3), (5,)))
+    (found,) = make_engine(name, network, inputs).run([inputs])
+    expected = keras.ops.convert_to_numpy(network(list(inputs)))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
-    def items() -> Iterator[int]:
-        for item in range(6):
-            made.append((item, threading.current_thread().name))
-            yield item
 
-    stream = prefetch(items(), ahead=2)
-    assert next(stream) == 0
-    deadline = time.monotonic() + 5
-    while len(made) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(made) == 4, "one handed out, two waiting, one at the door"
-    assert list(stream) == [1, 2, 3, 4, 5]
-    assert {name for _, name in made} == {"crackdet-prefetch"}
-
-
-def test_prefetch_hands_errors_on_and_stops_with_its_reader() -> None:
-    def failing() -> Iterator[int]:
-        yield 1
-        raise CrackdetError("Cannot read x.jpg")
-
-    stream = prefetch(failing())
-    assert next(stream) == 1
-    with pytest.raises(CrackdetError, match=r"x\.jpg"):
-        next(stream)
-    endless = prefetch(iter(int, 1))
-    next(endless)
-    endless.close()
-    assert not [t for t in threading.enumerate() if t.name == "crackdet-prefetch"]
+def test_half_precision_is_refused_where_a_model_does_not_bear_it(network: keras.Model) -> None:
+    sample = batches(8)[0]
+    half = make_engine("keras", network, sample, half_precision=True)
+    (found,), (exact,) = half.run([sample]), make_engine("keras", network, sample).run([sample])
+    assert 0 < np.abs(found - exact).max() < 0.01 * np.abs(exact).max()
+    kernel, bias = network.layers[1].get_weights()
+    network.layers[1].set_weights([kernel * 1e6, bias])  # beyond float16
+    with pytest.raises(CrackdetError, match="does not bear half precision"):
+        make_engine("auto", network, sample, half_precision=True)
+    with pytest.raises(CrackdetError, match="'openvino' has no half precision"):
+        make_engine("openvino", network, sample, half_precision=True)

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from crackdet.data import CrackData, ImageSplit
-from crackdet.features import FeatureCache
+from crackdet.features import FeatureCache, computing
 from crackdet.features import cache as module
-from crackdet.features import computing as passes
 from crackdet.features.store.table import FeatureTable
 from crackdet.models import split_at
 
@@ -94,9 +93,9 @@ def test_a_boundary_comes_from_the_nearest_one_that_is_complete(
     cache.features(model, 17, most)  # nearer to what follows, but one image is lacking
     read = []
 
-    def watched_batches(table: FeatureTable, rows: np.ndarray) -> passes.Batches:
+    def watched_batches(table: FeatureTable, rows: np.ndarray) -> Iterator[computing.Inputs]:
         read.append(table.meta["depth"])
-        return passes.table_batches(table, rows)
+        return computing.table_batches(table, rows)
 
     monkeypatch.setattr(module, "image_batches", refuse_to_compute)
     monkeypatch.setattr(module, "table_batches", watched_batches)
@@ -208,13 +207,13 @@ def test_a_pass_goes_on_with_the_engine_that_it_began_with(
     """And a small one takes the same, whatever ran before it in its process."""
     asked = []
 
-    def noted(name: str, *rest: Any) -> Any:
+    def noted(name: str, *rest: Any, **options: Any) -> Any:
         asked.append(name)
-        return make_engine("keras", *rest)
+        return make_engine("keras", *rest, **options)
 
-    make_engine = module.make_engine
-    monkeypatch.setattr(module, "make_engine", noted)
-    monkeypatch.setattr(module, "WORTH_CONVERTING", 40 * 32 * 32)
+    make_engine = computing.make_engine
+    monkeypatch.setattr(computing, "make_engine", noted)
+    monkeypatch.setattr(computing, "WORTH_CONVERTING", 40 * 32 * 32)
     first = FeatureCache(tmp_path, verbose=0)
     first.features(model, 0, data.train.subset(range(60)))
     FeatureCache(tmp_path, verbose=0).features(model, 0, data.train)  # of which ten are left
@@ -237,24 +236,24 @@ def test_predictions_are_those_of_the_whole_model(
 KILLED = """
 import os, pathlib, signal, sys
 import numpy as np
-from crackdet.features import computing as passes
-from crackdet.features.store import table as tables
+from crackdet.features import computing
+from crackdet.features.store import FeatureTable
 
 folder = pathlib.Path(sys.argv[1])
 rows = np.arange(40)
 values = np.repeat(rows[:, None], 1000, axis=1).astype(np.float32)
-table = tables.FeatureTable.open(folder, {"rows": 40, "row_shape": [1000]})
-passes.PORTION_ROWS = 10
+table = FeatureTable.open(folder, {"rows": 40, "row_shapes": [[1000]]})
+computing.PORTION_ROWS = 10
 
 class Engine:
     def run(self, batches):
         for count, batch in enumerate(batches):
             if count == 6:
                 os.kill(os.getpid(), signal.SIGKILL)
-            yield batch
+            yield batch[0]
 
-batches = ((rows[i : i + 5], values[i : i + 5]) for i in range(0, 40, 5))
-passes.fill([table], batches, 40, lambda sample: Engine(), text="", visible=False)
+batches = (computing.Inputs(rows[i : i + 5], (values[i : i + 5],)) for i in range(0, 40, 5))
+computing.fill([table], batches, 40, lambda sample: Engine(), text="", visible=False)
 """
 
 
@@ -262,7 +261,7 @@ passes.fill([table], batches, 40, lambda sample: Engine(), text="", visible=Fals
 def test_a_killed_pass_leaves_rows_undone_not_wrong(tmp_path: Path, root: Path) -> None:
     result = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "table")], cwd=root)
     assert result.returncode == -signal.SIGKILL
-    table = FeatureTable.open(tmp_path / "table", {"rows": 40, "row_shape": [1000]})
+    table = FeatureTable.open(tmp_path / "table", {"rows": 40, "row_shapes": [[1000]]})
     done = table.done()
     assert 10 <= done.sum() < 40
     np.testing.assert_array_equal(table.values()[done][:, 0], np.flatnonzero(done))
@@ -276,6 +275,6 @@ def test_training_a_model_does_not_change_what_the_cache_computes_with(
     trained = make_model()
     cache.features(trained, 1, data.train.subset(range(8)))
     # What training does to blocks that a shallower boundary counts as frozen.
-    for weight in trained.get_layer("block_16_project").weights:
+    for weight in trained.get_layer("block_16_expand").weights:
         weight.assign(weight * 2)
     assert_close(cache.features(model, 1, data.train), exact)

@@ -50,7 +50,7 @@ def differences_at_every_depth(
     prefixes = keras.Model(model.input, [prefix.output for prefix, _ in cuts])
     whole = outputs(model, images)
     assert np.ptp(whole[:, 1]) > 0.02, "the model tells images apart"
-    cache.fill(model, range(MAX_DEPTH + 1), split)
+    cache.prepare(model, range(MAX_DEPTH + 1), CrackData(split, split, split))
     boundaries = [keras.ops.convert_to_numpy(each) for each in prefixes(images)]
     for depth, (exact, (_, suffix)) in enumerate(zip(boundaries, cuts, strict=True)):
         features = np.asarray(cache.features(model, depth, split), np.float32)
@@ -65,9 +65,9 @@ def differences_at_every_depth(
 
 
 def test_every_depth_is_exact_with_untrained_weights(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache
+    make_mobilenet: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
-    differences_at_every_depth(make_model(), data, cache)
+    differences_at_every_depth(make_mobilenet(), data, cache)
 
 
 def test_every_depth_is_exact_with_real_weights(
@@ -83,15 +83,15 @@ def test_every_depth_is_exact_with_real_weights(
     "depth", [pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 6]
 )
 def test_cached_and_plain_trainings_have_one_loss_curve(
-    make_model: MakeModel, data: CrackData, cache: FeatureCache, depth: int
+    make_mobilenet: MakeModel, data: CrackData, cache: FeatureCache, depth: int
 ) -> None:
     options: dict[str, Any] = {
         "epochs": 3, "head_epochs": 1, "patience": None, "verbose": 0, "seed": 5,
     }  # fmt: skip
     if not depth:
         options["head_epochs"] = 3
-    plain = fit(make_model(depth), data, **options).history
-    model = make_model(depth)
+    plain = fit(make_mobilenet(depth), data, **options).history
+    model = make_mobilenet(depth)
     cached = fit(model, data, views=1, cache=cache, **options).history
     assert max(plain["loss"]) / min(plain["loss"]) > 1.1, "the curve is no straight line"
     # The loss moves with the features to first order, so by a few half units, and by as much
@@ -110,11 +110,11 @@ def test_features_beyond_float16_are_refused_and_leave_nothing_wrong(
     make_model: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
     model = make_model()
-    stem = model.get_layer("expanded_conv_project_BN")
+    stem = model.get_layer("expanded_conv_depthwise_BN")
     gamma, *others = stem.get_weights()
     stem.set_weights([gamma * 1e6, *others])
     with pytest.raises(CrackdetError, match="not finite in float16"):
-        cache.fill(model, [0, 17], data.test)
+        cache.prepare(model, [0, 17], CrackData(data.test, data.test, data.test))
     stem.set_weights([gamma, *others])
     features = cache.features(model, 17, data.test)
     exact = outputs(split_at(model, 17)[0], data.test.images(range(18)))

@@ -1,6 +1,7 @@
 """One cache, several processes, a bounded disk: filled once, never pulled from under a reader."""
 
 import contextlib
+import dataclasses
 import pickle
 import resource
 import subprocess
@@ -17,12 +18,12 @@ from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.features import CacheTooSmall, FeatureCache
 from crackdet.features import cache as module
-from crackdet.features.store.store import clear, stored_tables, table_folder
-from crackdet.features.store.table import LOCK, FeatureTable
+from crackdet.features.store import FeatureStore, FeatureTable
+from crackdet.features.store.table import LOCK
 from crackdet.layers import augmentation
 from crackdet.models import split_at
 from crackdet.training import fit, fitting
-from tests.crackdet.features.store.test_eviction import ROW, make_table, meta
+from tests.crackdet.features.store.test_store import ROW, make_table, meta
 
 MakeModel = Callable[..., keras.Model]
 
@@ -50,48 +51,52 @@ sys.stdin.readline()
 def test_a_table_that_another_process_has_open_stays(tmp_path: Path) -> None:
     for name in ("used", "idle"):
         make_table(tmp_path, name)
-    command = [sys.executable, "-c", HOLDER, str(table_folder(tmp_path, meta("used")) / LOCK)]
+    command = [
+        sys.executable,
+        "-c",
+        HOLDER,
+        str(FeatureStore(tmp_path).folder_of(meta("used")) / LOCK),
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
-        assert [table.meta["prefix"] for table in clear(tmp_path)] == ["used"]
-        (stored,) = stored_tables(tmp_path)
+        assert [table.meta["prefix"] for table in FeatureStore(tmp_path).clear()] == ["used"]
+        (stored,) = FeatureStore(tmp_path).tables()
         assert (stored.meta["prefix"], stored.done) == ("used", 4)
         holder.communicate("go on\n", timeout=60)
     assert holder.returncode == 0
-    assert clear(tmp_path) == [], "the process is gone, and so is its lock"
+    assert FeatureStore(tmp_path).clear() == [], "the process is gone, and so is its lock"
     assert not list(tmp_path.glob("*/*"))
 
 
 FILLER = """
 import pathlib, sys
 import numpy as np
-from crackdet.features import computing as passes
-from crackdet.locks import in_turn
-from crackdet.features.store.table import FeatureTable
-from tests.crackdet.features.store.test_eviction import ROW, meta
+from crackdet.features import computing
+from crackdet.features.store import FeatureStore
+from tests.crackdet.features.store.test_store import ROW, meta
 
 directory, turns = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 rows = np.arange(4)
 
 class Engine:
     def run(self, batches):
-        return (np.repeat(batch, ROW, axis=1) for batch in batches)
+        return (np.repeat(batch, ROW, axis=1) for batch, in batches)
 
 print("ready", flush=True)
 sys.stdin.readline()
+store = FeatureStore(directory, max_bytes=6_100_000)
 for turn in range(turns):
     name = "same" if turn % 2 else f"own {turn} of {sys.argv[3]}"
-    folder = storage.table_folder(directory, meta(name))
-    with in_turn(directory / storage.FILLING_LOCK, lambda: None):
-        storage.make_room(directory, 2_000_000, 6_100_000, "Features")
-        table = FeatureTable.open(folder, meta(name))
+    with store.filling(lambda: None):
+        store.make_room(2_000_000, "Features")
+        table = store.open(meta(name))
         lacking = rows[~table.done()]
         if len(lacking):
-            batches = iter([(lacking, lacking[:, None] + 1.0)])
-            passes.fill([table], batches, 4, lambda sample: Engine(), text="", visible=False)
+            batches = iter([computing.Inputs(lacking, (lacking[:, None] + 1.0,))])
+            computing.fill([table], batches, 4, lambda sample: Engine(), text="", visible=False)
     assert table.values()[:, -1].tolist() == [1, 2, 3, 4], name
     del table
 """
@@ -122,20 +127,20 @@ def test_processes_fill_and_evict_side_by_side(tmp_path: Path, root: Path) -> No
             assert process.stdin is not None
             process.stdin.close()
         while any(process.poll() is None for process in processes):
-            clear(tmp_path)
+            FeatureStore(tmp_path).clear()
             evictor_rounds += 1
     assert [process.returncode for process in processes] == [0, 0]
     assert evictor_rounds > 5
-    assert sum(table.size for table in stored_tables(tmp_path)) <= 6_100_000
-    for stored in stored_tables(tmp_path):
+    assert sum(table.size for table in FeatureStore(tmp_path).tables()) <= 6_100_000
+    for stored in FeatureStore(tmp_path).tables():
         table = FeatureTable.find(stored.folder, stored.meta)
         assert table is not None
         assert table.values()[:, 0].tolist() == [1, 2, 3, 4]
 
 
 def test_a_full_disk_leaves_nothing_wrong(tmp_path: Path) -> None:
-    folder = table_folder(tmp_path, meta("full"))
-    table = FeatureTable.open(folder, meta("full"))
+    store = FeatureStore(tmp_path)
+    table = store.open(meta("full"))
     ones = np.ones((4, ROW), np.float32)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # A file that may not grow further is as good as a full disk; Python ignores the signal.
@@ -145,7 +150,7 @@ def test_a_full_disk_leaves_nothing_wrong(tmp_path: Path) -> None:
             table.write(np.arange(4), ones)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    table = FeatureTable.find(folder, meta("full"))
+    table = store.find(meta("full"))
     assert table is not None
     assert not table.done().any()
     table.write(np.arange(4), np.full((4, ROW), 2.0))
@@ -158,7 +163,7 @@ def test_what_a_killed_process_left_half_made_is_swept(tmp_path: Path) -> None:
     (aside / "damaged").mkdir(parents=True)
     stranger = table.folder.with_name(".mine")
     stranger.mkdir()
-    clear(tmp_path)
+    FeatureStore(tmp_path).clear()
     assert not aside.exists()
     assert stranger.exists()
 
@@ -168,7 +173,7 @@ def test_one_pass_fills_several_boundaries(
 ) -> None:
     cache = FeatureCache(tmp_path, engine="keras", verbose=0)
     first = data.train.subset(range(30))
-    cache.fill(model, [2], first)
+    cache.features(model, 2, first)
     passes = []
 
     def counted(tables: list[FeatureTable], batches: Any, total: int, *rest: Any, **named: Any):
@@ -177,8 +182,8 @@ def test_one_pass_fills_several_boundaries(
 
     fill = module.fill
     monkeypatch.setattr(module, "fill", counted)
-    cache.fill(model, [6, 2, 0], data.train)
-    assert passes == [([0, 2, 6], 70)]
+    cache.prepare(model, [6, 2, 0], data)
+    assert passes == [([0, 2, 6], 70), ([0, 2, 6], 20)]
     images = data.train.images(range(70))
     for depth in (0, 2, 6):
         exact = keras.ops.convert_to_numpy(split_at(model, depth)[0](images))
@@ -188,9 +193,8 @@ def test_one_pass_fills_several_boundaries(
             rtol=2**-11,
             atol=1e-5 * np.abs(exact).max(),
         )
-    assert len(passes) == 1
-    cache.fill(model, [0, 2, 6], first)
-    assert len(passes) == 1, "nothing is lacking"
+    cache.prepare(model, [0, 2, 6], dataclasses.replace(data, train=first))
+    assert len(passes) == 2, "nothing is lacking"
 
 
 def test_a_pass_over_other_boundaries_of_the_same_shape_is_another(
@@ -199,7 +203,7 @@ def test_a_pass_over_other_boundaries_of_the_same_shape_is_another(
     """Depths 2 and 3 differ only in where their boundary branches off the same layers."""
     cache = FeatureCache(tmp_path, engine="keras", verbose=0)
     for depth, split in ((2, data.train), (3, data.validation)):
-        cache.fill(model, [0, depth], split)
+        cache.prepare(model, [0, depth], CrackData(split, split, split))
         exact = np.asarray(split_at(model, depth)[0](split.images(range(split.num_images))))
         noise = 1e-5 * np.abs(exact).max()
         features = cache.features(model, depth, split)
@@ -211,9 +215,11 @@ def test_a_search_prepares_the_depths_that_fit(
 ) -> None:
     model = make_model(augmentation=keras.layers.RandomBrightness(0.3))
     cache = small_cache(tmp_path, 1.2)
-    with pytest.warns(UserWarning, match="unfreeze depth 18, 2 views, need"):
+    with pytest.warns(UserWarning, match="depth 0, 2, 18, 2 views, need .* Depth 18 is left out"):
         assert cache.prepare(model, [0, 2, 18], data, views=2) == [0, 2]
-    assert len(stored_tables(tmp_path)) == 4, "validation and train have their rows in one table"
+    assert len(FeatureStore(tmp_path).tables()) == 4, (
+        "validation and train have their rows in one table"
+    )
     monkeypatch.setattr(module, "fill", lambda *_, **__: pytest.fail("computed again"))
     for depth in (0, 2):
         cache.features(model, depth, data.validation)
@@ -229,7 +235,7 @@ def test_a_phase_without_room_trains_on_images(
     cache = small_cache(tmp_path, 0.35)
     with pytest.warns(UserWarning, match=r"depth 18, 1 view, need .* Phase fine_tune trains"):
         fit(model, data, views=1, cache=cache, epochs=2, head_epochs=1, verbose=0)
-    assert {table.meta["depth"] for table in stored_tables(tmp_path)} == {0}
+    assert {table.meta["depth"] for table in FeatureStore(tmp_path).tables()} == {0}
 
 
 @pytest.mark.slow
@@ -266,7 +272,7 @@ def test_features_and_caches_travel_to_other_processes(
     assert again.max_bytes == 10**8
     np.testing.assert_array_equal(again.features(model, 2, data.train.subset([9])), features[1:2])
     del features
-    clear(tmp_path)
+    FeatureStore(tmp_path).clear()
     with pytest.raises(CrackdetError, match="are gone"):
         pickle.loads(text)
 
@@ -292,13 +298,13 @@ def test_a_training_that_shall_make_no_room_computes_nothing(
     model: keras.Model, make_model: MakeModel, data: CrackData, tmp_path: Path
 ) -> None:
     cache = small_cache(tmp_path, 100)
-    bound = pickle.loads(pickle.dumps(cache.without([2])))
+    bound = pickle.loads(pickle.dumps(cache.read_only([2])))
     with pytest.raises(CacheTooSmall, match="depth 2 have no room"):
         bound.training_features(model, 2, data)
     with pytest.warns(UserWarning, match="The whole model predicts"):
         bound.predict(make_model(2), data.validation)
     bound.training_features(model, 0, data)
-    assert {table.meta["depth"] for table in stored_tables(tmp_path)} == {0}
+    assert {table.meta["depth"] for table in FeatureStore(tmp_path).tables()} == {0}
     cache.prepare(model, [2], data)
     features, _ = bound.training_features(model, 2, data)  # which is there now
     assert len(features[0]) == data.train.num_images
@@ -308,12 +314,12 @@ def test_what_is_no_table_of_ours_does_no_harm(
     model: keras.Model, data: CrackData, tmp_path: Path
 ) -> None:
     cache = FeatureCache(tmp_path, engine="keras", verbose=0)
-    cache.fill(model, [17], data.validation)
+    cache.features(model, 17, data.validation)
     (universe,) = (path for path in tmp_path.iterdir() if path.is_dir())
     (universe / "other").mkdir()
     (universe / "other" / "table.json").write_text("{}")
     (universe / "list").mkdir()
     (universe / "list" / "table.json").write_text("[]")
-    cache.fill(model, [0], data.validation)
+    cache.features(model, 0, data.validation)
     with pytest.raises(ValueError, match="train is empty"):
         cache.features(model, 0, data.train.subset([]))

@@ -6,7 +6,7 @@ import pytest
 
 from crackdet.layers import augmentation
 from crackdet.models import MAX_DEPTH, set_unfreeze_depth, split_at, unfreeze_depth
-from crackdet.models.units import unit_depth
+from crackdet.models.units import unit_of
 
 DEPTHS = range(MAX_DEPTH + 1)
 
@@ -33,7 +33,8 @@ def expected(model: keras.Model, images) -> np.ndarray:
 
 
 def test_units_are_counted_from_the_top(model: keras.Model) -> None:
-    depths = [unit_depth(layer.name) for layer in model.layers]
+    units = [unit_of(layer.name) for layer in model.layers]
+    depths = [None if unit is None else unit.depth for unit in units]
     backbone = [depth for depth in depths if depth is not None]
     assert sorted(set(backbone)) == list(range(1, MAX_DEPTH + 1))
     assert backbone == sorted(backbone, reverse=True), "units are not in the graph's order"
@@ -81,7 +82,7 @@ def test_training_the_suffix_trains_the_units_of_the_model_itself(
     suffix.fit(outputs(prefix, images), np.arange(8) % 2, epochs=2, verbose=0)
     for name, old in before.items():
         new = model.get_layer(name).get_weights()
-        unit = unit_depth(name)
+        unit = unit_of(name)
         frozen = isinstance(model.get_layer(name), keras.layers.BatchNormalization) or (
             unit is not None and unit > depth
         )

@@ -14,8 +14,8 @@ from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.features import FeatureCache
 from crackdet.models import unfreeze_depth
+from crackdet.runs.history import COLUMNS
 from crackdet.training import fit, fit_heads
-from crackdet.training.callbacks import COLUMNS
 from crackdet.training.fitting import Phase, class_weights, plan_phases
 
 MakeModel = Callable[..., keras.Model]

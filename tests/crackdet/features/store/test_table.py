@@ -13,13 +13,13 @@ import pytest
 from crackdet.errors import CrackdetError
 from crackdet.features.store import table as tables
 from crackdet.features.store.table import FeatureTable
-from crackdet.locks import in_turn, is_shared
+from crackdet.locks import exclusive, is_held
 
-META = {"rows": 20, "row_shape": [3, 2], "prefix": "abc"}
+META = {"rows": 20, "row_shapes": [[6]], "prefix": "abc"}
 
 
 def values(rows: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(rows[:, None, None], (len(rows), 3, 2)).astype(np.float32)
+    return np.broadcast_to(rows[:, None], (len(rows), 6)).astype(np.float32)
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def test_a_damaged_table_is_begun_again(table: FeatureTable, damage: str) -> Non
 def test_what_float16_cannot_hold_is_refused(table: FeatureTable) -> None:
     for bad in (1e6, np.nan):
         with pytest.raises(CrackdetError, match="not finite"):
-            table.write(np.array([1]), np.full((1, 3, 2), bad))
+            table.write(np.array([1]), np.full((1, 6), bad))
     with pytest.raises(ValueError, match="Expected rows"):
-        table.write(np.array([1, 2]), np.zeros((1, 3, 2)))
+        table.write(np.array([1, 2]), np.zeros((1, 6)))
     assert not table.done().any()
 
 
@@ -75,7 +75,7 @@ def test_a_full_disk_is_told_and_leaves_rows_undone(
 
     monkeypatch.setattr(tables.os, "fsync", full)
     with pytest.raises(CrackdetError, match="No space left on device"):
-        table.write(np.array([1]), np.zeros((1, 3, 2)))
+        table.write(np.array([1]), np.zeros((1, 6)))
     assert not table.done().any()
 
 
@@ -111,7 +111,7 @@ def test_a_folder_removed_while_a_table_is_made_is_made_again(
         return make(**options)
 
     monkeypatch.setattr(tables.tempfile, "mkdtemp", make_after_removal)
-    assert FeatureTable.open(folder, META).values().shape == (20, 3, 2)
+    assert FeatureTable.open(folder, META).values().shape == (20, 6)
     assert removed
 
 
@@ -131,9 +131,9 @@ def test_a_table_that_may_be_read_alone_is_read(
     again = FeatureTable.find(table.folder, META)
     assert again is not None
     np.testing.assert_array_equal(again.values(), values(rows))
-    assert is_shared(table.folder / "lock")
+    assert is_held(table.folder / "lock")
     with (
         pytest.raises(CrackdetError, match=r"Cannot write to .*Permission denied"),
-        in_turn(table.folder / "filling", lambda: None),
+        exclusive(table.folder / "filling"),
     ):
         pass

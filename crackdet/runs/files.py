@@ -1,0 +1,47 @@
+"""The name of every file of a run and of a search, relative to its folder."""
+
+# A run.
+CONFIG = "config.json"
+SECONDS = "seconds.json"
+MODEL = "model.keras"
+# The classifier between the final fit and the evaluation, which calibrates it and saves MODEL: an
+# evaluation that was killed half-way starts again from the uncalibrated one.
+FITTED_MODEL = "fitted.keras"
+HISTORY = "history.csv"
+TENSORBOARD = "tensorboard"
+PREDICTIONS = "predictions.csv"
+SAMPLES = "samples.npz"
+ARCHITECTURE = "architecture.json"
+METRICS = "metrics.json"
+PICTURES = "pictures"
+REPORT = "report.html"
+CACHE = "cache"
+SEARCH = "search"
+BEST_OF_SEARCH = f"{SEARCH}/best_hyperparameters.json"
+
+# A search, which is a run's folder SEARCH or stands alone.
+SEARCH_OPTIONS = "search.json"
+SEARCH_LOCK = ".lock"
+JOURNAL = "journal.jsonl"
+TRIALS = "trials.csv"
+BEST_HYPERPARAMETERS = "best_hyperparameters.json"
+
+
+def trial_folder(trial: str) -> str:
+    """Returns a trial's folder in that of its search, under KerasTuner's own name."""
+    return f"trial_{trial}"
+
+
+def checkpoint(trial: str) -> str:
+    """Returns where a trial's weights stand in the search's folder, under KerasTuner's own name."""
+    return f"{trial_folder(trial)}/checkpoint.weights.h5"
+
+
+def error_file(trial: str) -> str:
+    """Returns where the traceback of a failed trial stands in the search's folder."""
+    return f"{trial_folder(trial)}/error.txt"
+
+
+def curves(trial: str) -> str:
+    """Returns the folder of a trial's TensorBoard curves in that of its search."""
+    return f"{TENSORBOARD}/{trial}"

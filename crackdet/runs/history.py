@@ -1,0 +1,40 @@
+"""history.csv, one row an epoch, and the one rule of which epoch is the best."""
+
+import math
+from collections.abc import Sequence
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+COLUMNS = ("phase", "epoch", *METRICS, "learning_rate", "seconds")
+
+
+def best_epoch(val_losses: Sequence[float]) -> int | None:
+    """Returns the epoch whose weights count: that of the lowest `val_loss`, the first of equals.
+
+    Args:
+        val_losses: `val_loss` after each epoch. What is no finite number is never the best.
+
+    Returns:
+        The epoch, counted from 0; None where no loss is a finite number.
+
+    Example:
+
+    >>> best_epoch([0.4, 0.2, float("nan"), 0.2])
+    1
+    """
+    finite = [(loss, epoch) for epoch, loss in enumerate(val_losses) if math.isfinite(loss)]
+    return min(finite)[1] if finite else None
+
+
+def is_best_so_far(val_losses: Sequence[float]) -> bool:
+    """Returns whether the last of some epochs is the best of them."""
+    return best_epoch(val_losses) == len(val_losses) - 1
+
+
+def should_stop(val_losses: Sequence[float], patience: int) -> bool:
+    """Returns whether the last `patience` epochs, and at least one after the first, were no gain.
+
+    The rule of `keras.callbacks.EarlyStopping`.
+    """
+    best = best_epoch(val_losses)
+    waited = len(val_losses) if best is None else len(val_losses) - 1 - best
+    return len(val_losses) > 1 and 0 < waited >= patience
