@@ -16,6 +16,7 @@ from crackdet.report.figures.theme import (
     whole_numbers,
 )
 from crackdet.report.run import Run
+from crackdet.report.words import plural
 from crackdet.runs.history import best_epoch
 
 Rows = list[dict[str, str]]
@@ -29,7 +30,7 @@ def history(run: Run) -> Picture | None:
     best = best_epoch(losses)
     phases = _phases(run.history)
     words = ", then ".join(
-        f"{name} for {end - start} epochs" for name, start, end in phases
+        f"{name} for {plural(end - start, 'epoch')}" for name, start, end in phases
     )
     kept = "" if best is None else f" Lowest validation loss: {losses[best]:.4f}, epoch {best + 1}."
     return Picture(

@@ -17,6 +17,7 @@ from crackdet.report.figures.theme import (
     new_figure,
     whole_numbers,
 )
+from crackdet.report.words import plural
 from crackdet.runs.trials import FAILED, HYPERPARAMETERS, PRUNED, Trials
 
 Floats = NDArray[np.float64]
@@ -37,7 +38,7 @@ def search_pictures(trials: Trials | None) -> list[Picture]:
 def _scatter(trials: Trials, name: str) -> Picture:
     best, objective = trials.finished()[0], trials.objective
     failed = len(trials.failed())
-    finished = f"{len(trials.rows) - failed} trials"
+    finished = plural(len(trials.rows) - failed, "trial")
     return Picture(
         f"search_{name}",
         f"{_words(name).capitalize()} against {_words(objective)}",
@@ -114,7 +115,7 @@ def _parallel(trials: Trials) -> Picture:
     return Picture(
         "search_parallel",
         "All hyperparameters together",
-        f"Parallel coordinates of {len(rows)} finished trials; the best, drawn thick: "
+        f"Parallel coordinates of {plural(len(rows), 'finished trial')}; the best, drawn thick: "
         f"{best}.",
         "One line for each finished trial, dark where the objective is good; the best is thick.",
         _draw_parallel(columns, trials.objective),

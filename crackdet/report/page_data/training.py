@@ -27,7 +27,7 @@ def views_sentence(run: Run, option: str) -> str | None:
     views = run.config["options"].get(option)
     if views is None:
         return None
-    others = f" and {views - 1} augmented ones" if views > 1 else ", not augmented"
+    others = f" and {plural(views - 1, 'augmented one')}" if views > 1 else ", not augmented"
     return (
         f"Trained, where the cache had room, on features of {plural(views, 'view')} of each image: "
         f"the image itself{others}."

@@ -256,6 +256,10 @@ def test_the_page_says_how_many_views_were_cached(run_dir):
     text = make_page(read_run(run_dir), {})
     assert "3 views of each image: the image itself and 2 augmented ones." in text
     assert "1 view of each image: the image itself, not augmented." in text
+    config["options"] |= {"views": 2}
+    write_json(run_dir / "config.json", config)
+    text = make_page(read_run(run_dir), {})
+    assert "2 views of each image: the image itself and 1 augmented one." in text
 
 
 def test_a_search_alone_has_its_pictures(tmp_path, run_dir):
