@@ -1,8 +1,10 @@
-"""Figures in words that an engineer reads without a glossary."""
+"""Numbers in words that an engineer reads without a glossary."""
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 MISSING = "\N{EN DASH}"
 
@@ -99,3 +101,28 @@ def _how_sure(share: float, bounds: list[float] | None, groups: int) -> str:
 def plural(count: int, noun: str) -> str:
     """Returns a count with its noun: `1 image`, `2,000 images`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def short(text: str | None) -> str:
+    """Shortens the digits of a cell that holds a fraction; other text stays as it is."""
+    if not text:
+        return ""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return f"{value:.4g}" if "." in text or "e" in text else text
+
+
+def shape(sizes: Sequence[int | None] | None) -> str:
+    """Returns an output shape as text: `56 x 56 x 24`; unknown sizes are question marks."""
+    if not sizes:
+        return MISSING
+    return " \N{MULTIPLICATION SIGN} ".join("?" if size is None else str(size) for size in sizes)
+
+
+def json_text(value: Any) -> str:
+    """Returns a value of a JSON file as one line of text, nothing as the word none."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

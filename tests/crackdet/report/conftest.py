@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from scipy.special import expit
 
 from crackdet.evaluation import choose_threshold, metrics_row
 from crackdet.files import write_json
+from crackdet.runs.files import PICTURES, REPORT, SEARCH, SEARCH_OPTIONS
+from crackdet.runs.trials import COMPLETED, FAILED, write_trials
 
 NASTY = "<script>alert(1)</script>.jpg"
 COUNTS = {"train": 1600, "validation": 200, "test": 400}
@@ -81,7 +85,7 @@ def write_run(folder, *, seed=0, skill=5.0, notes=""):
     write_json(folder / "config.json", _config())
     write_json(folder / "architecture.json", _architecture())
     _write_history(folder / "history.csv")
-    _write_trials(folder / "search" / "trials.csv", random)
+    _write_search(folder / SEARCH, random)
     np.savez_compressed(folder / "samples.npz", **_samples(random, splits["test"], threshold))
     return folder
 
@@ -219,27 +223,34 @@ def _write_history(path):
             writer.writerow([phase, epoch + 1, *values])
 
 
-def _write_trials(path, random):
-    path.parent.mkdir(exist_ok=True)
-    columns = ["trial", "status", "dropout", "learning_rate", "unfreeze_depth", "val_loss"]
-    columns += ["val_accuracy", "epochs", "seconds", "seed", "error"]
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for trial in range(14):
-            dropout, depth = random.uniform(0, 0.6), random.integers(0, 7)
-            rate = 10 ** random.uniform(-5, -2)
-            common = [f"{trial:04d}"]
-            if trial in (4, 9):
-                error = "ValueError: <b>loss</b> is not finite"
-                writer.writerow(
-                    [*common, "FAILED", dropout, rate, depth, "", "", 1, 2.5, trial, error]
-                )
-                continue
+def _write_search(folder, random):
+    rows = []
+    for trial in range(14):
+        dropout, depth = random.uniform(0, 0.6), random.integers(0, 7)
+        rate = 10 ** random.uniform(-5, -2)
+        row = {
+            "trial": f"{trial:04d}",
+            "status": COMPLETED,
+            "dropout": dropout,
+            "learning_rate": rate,
+            "unfreeze_depth": depth,
+            "val_loss": None,
+            "val_accuracy": None,
+            "images": 400,
+            "epochs": 3,
+            "seconds": 6.4,
+            "seed": trial,
+            "error": None,
+        }
+        if trial in (4, 9):
+            row |= {"status": FAILED, "error": "ValueError: <b>loss</b> is not finite"}
+        else:
             loss = 0.08 + 0.09 * (np.log10(rate) + 3.3) ** 2 + 0.01 * (6 - depth)
             loss += 0.02 * random.random()
-            row = [dropout, rate, depth, loss, 1 - loss / 3, 3, 6.4, trial, ""]
-            writer.writerow([*common, "COMPLETED", *row])
+            row |= {"val_loss": loss, "val_accuracy": 1 - loss / 3}
+        rows.append(row)
+    write_trials(folder, rows)
+    write_json(folder / SEARCH_OPTIONS, {"objective": "val_loss"})
 
 
 @pytest.fixture(scope="session")
@@ -251,5 +262,26 @@ def written_run(tmp_path_factory):
 @pytest.fixture
 def run_dir(written_run, tmp_path):
     """A copy to change."""
-    reported = shutil.ignore_patterns("report.html", "pictures")
-    return shutil.copytree(written_run, tmp_path / "demo", ignore=reported)
+    return copy_without_report(written_run, tmp_path)
+
+
+def copy_without_report(run, parent):
+    """Copies a run's folder under its own name into another one."""
+    return shutil.copytree(run, parent / run.name, ignore=shutil.ignore_patterns(REPORT, PICTURES))
+
+
+@pytest.fixture(scope="session")
+def reported_by_another_process(written_run, tmp_path_factory):
+    """The folder of a report that a process of its own wrote, and all modules it had loaded."""
+    folder = copy_without_report(written_run, tmp_path_factory.mktemp("elsewhere"))
+    code = (
+        "import sys; from crackdet.report import write_report; write_report(sys.argv[1]); "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, folder],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return folder, set(done.stdout.split())

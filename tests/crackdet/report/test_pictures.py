@@ -1,6 +1,6 @@
 """What the pictures draw, read back from their figures."""
 
-import csv
+import shutil
 
 import matplotlib.colors
 import numpy as np
@@ -9,12 +9,16 @@ import sklearn.metrics
 
 from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
-from crackdet.report import curves, decisions, images, write_report, write_search_pictures
-from crackdet.report.architecture import architecture, merge_alike, shape
-from crackdet.report.files import Trials, read_rows, read_run
-from crackdet.report.page import page as make_page
-from crackdet.report.search import search_pictures
-from crackdet.report.theme import VERMILION
+from crackdet.report import write_report, write_search_pictures
+from crackdet.report.figures import curves, decisions, images, scores, search_pictures
+from crackdet.report.figures.architecture import architecture, merge_alike
+from crackdet.report.figures.history import history
+from crackdet.report.figures.theme import VERMILION
+from crackdet.report.page import render_page as make_page
+from crackdet.report.run import read_run
+from crackdet.report.words import shape
+from crackdet.runs.files import SEARCH, SEARCH_OPTIONS, TRIALS
+from crackdet.runs.trials import Trials, read_trials, write_trials
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,7 @@ def test_a_weak_classifier_has_no_inset(run_dir):
 
 
 def test_reliability_counts_every_image(run):
-    axes, counts = curves.reliability(run).figure.axes
+    axes, counts = scores.reliability(run).figure.axes
     assert sum(bar.get_height() for bar in counts.patches) == len(run.test.labels)
     points = named(axes, "test")
     assert ((points >= 0) & (points <= 1)).all()
@@ -101,7 +105,7 @@ def test_points_on_the_wrong_side_are_crosses(run):
 
 
 def test_history_marks_phases_and_the_best_epoch(run):
-    upper, lower = curves.history(run).figure.axes
+    upper, lower = history(run).figure.axes
     losses = [float(row["val_loss"]) for row in run.history]
     best = int(np.argmin(losses))
     for axes, name in ((upper, "val_loss"), (lower, "val_accuracy")):
@@ -117,10 +121,10 @@ def test_history_marks_phases_and_the_best_epoch(run):
 def test_history_of_one_epoch_and_one_phase(run_dir):
     rows = (run_dir / "history.csv").read_text().splitlines(keepends=True)
     (run_dir / "history.csv").write_text("".join(rows[:2]))
-    picture = curves.history(read_run(run_dir))
+    picture = history(read_run(run_dir))
     assert "Dashed" not in picture.caption
     (run_dir / "history.csv").write_text(rows[0])
-    assert curves.history(read_run(run_dir)) is None
+    assert history(read_run(run_dir)) is None
     assert "no training history" in make_page(read_run(run_dir), {})
 
 
@@ -194,21 +198,14 @@ def test_parallel_coordinates_have_a_line_for_each_trial(run):
 
 
 def rewrite_trials(folder, change):
-    path = folder / "search" / "trials.csv"
-    rows = change(read_rows(path))
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = read_trials(folder / SEARCH).rows
+    write_trials(folder / SEARCH, change(rows))
     return read_run(folder)
 
 
 def test_an_objective_to_maximise_is_best_at_its_top(run_dir):
-    def rename(rows):
-        head = ("trial", "status", "dropout", "learning_rate", "unfreeze_depth")
-        return [{name: row[name] for name in (*head, "val_accuracy")} for row in rows]
-
-    run = rewrite_trials(run_dir, rename)
+    write_json(run_dir / SEARCH / SEARCH_OPTIONS, {"objective": "val_accuracy"})
+    run = read_run(run_dir)
     assert run.trials.objective == "val_accuracy"
     top = max(float(row["val_accuracy"] or 0) for row in run.trials.rows)
     axes = search_pictures(run.trials)[0].figure.axes[0]
@@ -256,16 +253,19 @@ def test_the_page_says_how_many_views_were_cached(run_dir):
     config = read_json(run_dir / "config.json")
     config["options"] |= {"views": 3, "search_views": 1}
     write_json(run_dir / "config.json", config)
-    text = write_report(run_dir).read_text("utf-8")
+    text = make_page(read_run(run_dir), {})
     assert "3 views of each image: the image itself and 2 augmented ones." in text
     assert "1 view of each image: the image itself, not augmented." in text
+    config["options"] |= {"views": 2}
+    write_json(run_dir / "config.json", config)
+    text = make_page(read_run(run_dir), {})
+    assert "2 views of each image: the image itself and 1 augmented one." in text
 
 
 def test_a_search_alone_has_its_pictures(tmp_path, run_dir):
-    (tmp_path / "search").mkdir()
-    (tmp_path / "search" / "trials.csv").write_bytes(
-        (run_dir / "search" / "trials.csv").read_bytes()
-    )
+    (tmp_path / SEARCH).mkdir()
+    for name in (TRIALS, SEARCH_OPTIONS):
+        shutil.copy(run_dir / SEARCH / name, tmp_path / SEARCH)
     names = ("dropout", "learning_rate", "unfreeze_depth", "parallel")
     expected = [tmp_path / "pictures" / f"search_{name}.png" for name in names]
     assert write_search_pictures(tmp_path) == expected
@@ -339,5 +339,5 @@ def test_a_pruned_trial_is_not_called_the_best():
         {"trial": "0", "status": "pruned", "images": "100", "val_accuracy": "0.9"},
         {"trial": "1", "status": "completed", "images": "100", "val_accuracy": "0.8"},
     ]
-    trials = Trials(rows, [], "val_accuracy", maximize=True)
+    trials = Trials(rows, "val_accuracy")
     assert [row["trial"] for row in trials.finished()] == ["1", "0"]

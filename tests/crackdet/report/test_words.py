@@ -1,10 +1,9 @@
-"""Figures in words, and text in markup."""
+"""Figures in words."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crackdet.report.html import Markup, escape, join, table, tag
 from crackdet.report.words import headline, interval, of_hundred, plural, written
 
 
@@ -73,27 +72,3 @@ def test_values_that_are_undefined_are_a_dash():
 def test_counts_agree_with_their_noun():
     assert plural(1, "mistake") == "1 mistake"
     assert plural(2000, "image") == "2,000 images"
-
-
-@given(st.text())
-def test_text_never_becomes_markup(text):
-    element = tag("p", text, title=text)
-    assert element.count("<") == element.count(">") == 2
-    assert element.count('"') == 2
-    assert escape(escape(text)) == escape(text)
-
-
-def test_tags_keep_markup_and_leave_out_nothing_but_none():
-    assert tag("p", tag("b", 1), None, 0) == "<p><b>1</b>0</p>"
-    assert tag("img", alt="", class_=None) == '<img alt="">'
-    assert tag("details", open=True, aria_label="x") == '<details open aria-label="x"></details>'
-    assert isinstance(join(["<", tag("i", "&")]), Markup)
-    assert join(["<", tag("i", "&")], ", ") == "&lt;, <i>&amp;</i>"
-
-
-def test_tables_name_rows_and_columns():
-    text = table("Counts", ["Split", "n"], [["train", 3]], numeric=False)
-    assert '<th scope="col">n</th>' in text
-    assert '<tr><th scope="row">train</th><td>3</td></tr>' in text
-    assert '<div class="scroll" role="region" aria-label="Counts" tabindex="0">' in text
-    assert 'class="numbers"' not in text

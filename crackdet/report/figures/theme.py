@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 # The palette of Okabe & Ito ("Color Universal Design", 2008), told apart by colour-blind readers.
-BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+BLUE, VERMILION, ORANGE = "#0072B2", "#D55E00", "#E69F00"
 GREY, LIGHT, INK = "#7A7F87", "#E4E7EB", "#1B1F24"
 CLASS_COLOURS = (BLUE, VERMILION)
 

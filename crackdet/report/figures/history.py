@@ -1,0 +1,83 @@
+"""The picture of training: loss and accuracy by epoch."""
+
+import itertools
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from crackdet.report.figures.theme import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    Picture,
+    new_figure,
+    whole_numbers,
+)
+from crackdet.report.run import Run
+from crackdet.report.words import plural
+from crackdet.runs.history import best_epoch
+
+Rows = list[dict[str, str]]
+
+
+def history(run: Run) -> Picture | None:
+    """Loss and accuracy by epoch, phases marked; None where the run has no history."""
+    if not run.history:
+        return None
+    losses = _column(run.history, "val_loss")
+    best = best_epoch(losses)
+    phases = _phases(run.history)
+    words = ", then ".join(
+        f"{name} for {plural(end - start, 'epoch')}" for name, start, end in phases
+    )
+    kept = "" if best is None else f" Lowest validation loss: {losses[best]:.4f}, epoch {best + 1}."
+    return Picture(
+        "history",
+        "Loss and accuracy by epoch",
+        f"Loss and accuracy on train and validation by epoch: {words}.{kept}",
+        "Circled: the epoch of lowest validation loss."
+        + (" Dashed: a new phase begins." if len(phases) > 1 else ""),
+        _draw(run.history, phases, best),
+    )
+
+
+def _draw(rows: Rows, phases: list[tuple[str, int, int]], best: int | None) -> Figure:
+    figure = new_figure(5.4)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    for axes, name in ((upper, "loss"), (lower, "accuracy")):
+        _draw_metric(axes, name, rows, best)
+        for _, start, _ in phases[1:]:
+            axes.axvline(start + 0.5, color=GREY, linewidth=1.2, linestyle="--")
+    for name, start, _ in phases:
+        text = upper.text(max(start + 0.5, 0.7), 1.01, name, color=INK, fontsize=10)
+        text.set_transform(upper.get_xaxis_transform())
+    lower.legend(loc="lower right")
+    lower.set(xlabel="Epoch", xlim=(0.5, len(rows) + 0.5))
+    whole_numbers(lower.xaxis)
+    return figure
+
+
+def _draw_metric(axes: Axes, name: str, rows: Rows, best: int | None) -> None:
+    epochs = np.arange(1, len(rows) + 1)
+    train, validation = _column(rows, name), _column(rows, f"val_{name}")
+    axes.plot(epochs, train, "o-", color=BLUE, markersize=4, label="train")
+    axes.plot(epochs, validation, "s-", color=ORANGE, markersize=4, label="validation")
+    axes.set(ylabel=name.capitalize())
+    if best is not None:
+        axes.plot(best + 1, validation[best], "o", markersize=11, fillstyle="none", color=INK)
+
+
+def _column(rows: Rows, name: str) -> list[float]:
+    return [float(row[name] or "nan") for row in rows]
+
+
+def _phases(rows: Rows) -> list[tuple[str, int, int]]:
+    """Returns each phase in words, its first epoch, counted from 0, and the one after its last."""
+    phases, start = [], 0
+    for name, part in itertools.groupby(row["phase"] for row in rows):
+        end = start + len(list(part))
+        phases.append((name.replace("_", " "), start, end))
+        start = end
+    return phases

@@ -1,0 +1,202 @@
+"""What a run's folder holds, read and checked before anything is drawn."""
+
+import csv
+import zipfile
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crackdet.errors import CrackdetError
+from crackdet.files import read_csv, read_json
+from crackdet.runs import files
+from crackdet.runs.history import METRICS as HISTORY_METRICS
+from crackdet.runs.trials import HYPERPARAMETERS, Trials, read_trials
+
+TRIALS = f"{files.SEARCH}/{files.TRIALS}"
+_SEARCH_OPTIONS = f"{files.SEARCH}/{files.SEARCH_OPTIONS}"
+_METRICS_PARTS = ("data", "before", "after", "baseline", "temperature", "threshold")
+_ARCHITECTURE_PARTS = ("stages", "layers", "params", "trainable_params")
+
+# What reading a file raises that is cut short, is of another format or lacks a part.
+_BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, csv.Error, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The rows of predictions.csv of one split, as arrays of equal length."""
+
+    keys: list[str]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    scores_before: NDArray[np.float64]  # NaN where there is none.
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that the report of a run is made from."""
+
+    folder: Path
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    architecture: dict[str, Any]
+    samples: dict[str, NDArray[Any]]
+    predictions: dict[str, Predictions]
+    history: list[dict[str, str]]  # Empty where the run has none.
+    trials: Trials | None
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, negative first."""
+        return list(self.metrics["data"]["class_names"])
+
+    @property
+    def threshold(self) -> float:
+        """The decision threshold on calibrated scores."""
+        return float(self.metrics["threshold"])
+
+    @property
+    def test(self) -> Predictions:
+        """The predictions on the test split."""
+        return self.predictions["test"]
+
+    @property
+    def test_metrics(self) -> dict[str, Any]:
+        """The metrics of the trained classifier on the test split."""
+        return dict(self.metrics["after"]["test"])
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run's folder.
+
+    Args:
+        folder: What `crackdet run` wrote.
+
+    Returns:
+        The content; `history` is empty and `trials` is None where the run has none.
+
+    Raises:
+        CrackdetError: If a required file is missing or broken, or files contradict each other.
+    """
+    run = Run(
+        folder=folder,
+        metrics=_read(folder, files.METRICS, _json_with(*_METRICS_PARTS)),
+        config=_read(folder, files.CONFIG, _json_with("options")),
+        architecture=_read(folder, files.ARCHITECTURE, _json_with(*_ARCHITECTURE_PARTS)),
+        samples=_read(folder, files.SAMPLES, _read_arrays),
+        predictions=_read(folder, files.PREDICTIONS, _read_predictions),
+        history=_read_history(folder),
+        trials=read_search(folder) if _holds(folder, TRIALS) else None,
+    )
+    _require_one_evaluation(run)
+    return run
+
+
+def read_search(folder: Path) -> Trials | None:
+    """Reads the trials of a run's search; None where none has ended.
+
+    Args:
+        folder: The run's folder, not that of the search.
+
+    Raises:
+        CrackdetError: If trials.csv or search.json is missing or broken.
+    """
+    _require(folder, TRIALS)
+    # Read by itself first, so that an error names the one of the two files that is broken.
+    _read(folder, _SEARCH_OPTIONS, _json_with("objective"))
+    return _read(folder, TRIALS, _read_trials)
+
+
+def _require_one_evaluation(run: Run) -> None:
+    for name, row in run.metrics["after"].items():
+        listed = len(run.predictions[name].keys) if name in run.predictions else 0
+        if listed != row["n"]:
+            raise CrackdetError(
+                f"{run.folder / files.PREDICTIONS} lists {listed} {name} images, {files.METRICS} "
+                f"counts {row['n']}: they come from different evaluations. {_remedy(run.folder)}"
+            )
+
+
+def _holds(folder: Path, name: str) -> bool:
+    return (folder / name).is_file()
+
+
+def _require(folder: Path, name: str) -> None:
+    if not _holds(folder, name):
+        raise CrackdetError(f"{folder / name} is missing. {_remedy(folder)}")
+
+
+def _read(folder: Path, name: str, read: Callable[[Path], Any]) -> Any:
+    _require(folder, name)
+    path = folder / name
+    try:
+        return read(path)
+    except _BROKEN as error:
+        raise CrackdetError(f"{path} cannot be read ({error}). {_remedy(folder)}") from error
+
+
+def _remedy(folder: Path) -> str:
+    return f"`crackdet run --out {folder}` with the run's data makes it."
+
+
+def _json_with(*names: str) -> Callable[[Path], Any]:
+    """Returns a reader of JSON files that refuses one without all of these names."""
+
+    def read(path: Path) -> Any:
+        value = read_json(path)
+        _require_names(names, value)
+        return value
+
+    return read
+
+
+def _require_names(names: Iterable[str], present: Container[str]) -> None:
+    lacking = [name for name in names if name not in present]
+    if lacking:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _read_predictions(path: Path) -> dict[str, Predictions]:
+    rows = read_csv(path)
+    splits = {}
+    for name in dict.fromkeys(row["split"] for row in rows):
+        part = [row for row in rows if row["split"] == name]
+        splits[name] = Predictions(
+            keys=[row["key"] for row in part],
+            labels=np.array([int(row["label"]) for row in part], np.int64),
+            scores=np.array([float(row["score"]) for row in part]),
+            scores_before=np.array([float(row["score_before"] or "nan") for row in part]),
+        )
+    return splits
+
+
+def _read_history(folder: Path) -> list[dict[str, str]]:
+    return _read(folder, files.HISTORY, _read_epochs) if _holds(folder, files.HISTORY) else []
+
+
+def _read_epochs(path: Path) -> list[dict[str, str]]:
+    rows = read_csv(path)
+    for row in rows:
+        _require_names(("phase", *HISTORY_METRICS), row)
+        for name in HISTORY_METRICS:
+            float(row[name] or "nan")
+    return rows
+
+
+def _read_trials(path: Path) -> Trials | None:
+    trials = read_trials(path.parent)
+    if trials is not None:
+        # Every cell that is drawn is read once here, so that an error names the file.
+        trials.finished()
+        for row in trials.rows:
+            for column in (*HYPERPARAMETERS, trials.objective):
+                trials.value(row, column)
+    return trials
