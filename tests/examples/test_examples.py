@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 SMALL = ("--image-size", "48")
-SMALL_MODEL = (*SMALL, "--alpha", "0.35", "--weights", "none")
+SMALL_MODEL = (*SMALL, "--weights", "concrete")
 
 
 @pytest.fixture(scope="module")
