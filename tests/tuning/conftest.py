@@ -53,7 +53,7 @@ def ctrl_c_works():
 
 @pytest.fixture(scope="session")
 def data() -> CrackData:
-    return CrackData.from_arrays(patches(24, 1), patches(16, 2), patches(4, 3), batch_size=4)
+    return CrackData.from_arrays(patches(48, 1), patches(16, 2), patches(4, 3), batch_size=4)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ class Submitted(Inline):
 
 @pytest.fixture
 def board(tmp_path):
-    return Leaderboard(tmp_path, "val_loss", "min", keep_checkpoints=1, images=24)
+    return Leaderboard(tmp_path, "val_loss", "min", keep_checkpoints=1, images=48)
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def make(data, board, tmp_path, *, pruning=True, **options):
 
 def test_a_trial_gets_the_images_of_its_round_and_none_of_test(data, board, tmp_path, asked):
     jobs, calls = make(data, board, tmp_path)
-    first, second = task("00", **{"tuner/images": 12}), task("01")
+    first, second = task("00", **{"tuner/images": 24}), task("01")
     jobs.prepare([first, second])
     for each in (first, second):
         jobs.submit([each])
     parts = [part for _, part, *_ in calls]
-    assert [part.train.num_images for part in parts] == [12, 24]
+    assert [part.train.num_images for part in parts] == [24, 48]
     assert [part.test.num_images for part in parts] == [0, 0]
-    assert [count for count, _ in asked] == [12, 24]
+    assert [count for count, _ in asked] == [24, 48]
 
 
 def test_features_ahead_are_asked_for_each_time(data, board, tmp_path, asked):
@@ -81,7 +81,7 @@ def test_features_ahead_are_asked_for_each_time(data, board, tmp_path, asked):
     jobs, _ = make(data, board, tmp_path, ahead=(4,))
     jobs.prepare([task("00", 1), task("01", 3)])
     jobs.prepare([task("02", 2)])
-    assert asked == [(24, [0, 1, 3, 4]), (24, [0, 2, 4])]
+    assert asked == [(48, [0, 1, 3, 4]), (48, [0, 2, 4])]
 
 
 def test_rivals_are_trials_of_the_same_images_that_did_not_fail(data, board, tmp_path, asked):
@@ -91,11 +91,11 @@ def test_rivals_are_trials_of_the_same_images_that_did_not_fail(data, board, tmp
     }
     for name, outcome in outcomes.items():
         board.finished(Finished(task(name), outcome))
-    fewer = task("02", **{"tuner/images": 12})
+    fewer = task("02", **{"tuner/images": 24})
     board.finished(Finished(fewer, dataclasses.replace(outcomes["00"], losses=(0.9, 0.8))))
     jobs, calls = make(data, board, tmp_path)
     jobs.submit([task("03")])
-    jobs.submit([task("04", **{"tuner/images": 12})])
+    jobs.submit([task("04", **{"tuner/images": 24})])
     assert [list(others) for *_, others, _ in calls] == [[(0.6, 0.5)], [(0.9, 0.8)]]
     assert [cutoff for *_, cutoff in calls] == [0.5, float("-inf")]
     unpruned, calls = make(data, board, tmp_path, pruning=False)
