@@ -6,7 +6,7 @@ import gc
 import json
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
 import keras_tuner
@@ -15,6 +15,7 @@ import pytest
 
 from crackdet.data import CrackData
 from tests.standin import standin_classifier
+from tests.tuning.programs import Programs
 from tuning import SearchResult, SearchSpace, search
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, make_oracle
@@ -23,10 +24,17 @@ from tuning.scheduler import run_trials
 from tuning.tasks import Finished, Outcome, Task, attempt
 
 SIZE = 32
+PROGRAMS = pytest.StashKey[Programs]()
 
 # The search `whole`, one trial a job, at rates that learn in a dozen steps.
 SPACE = SearchSpace(learning_rate=(0.3, 3.0), unfreeze_depth=1)
-OPTIONS = {"tuner": "random", "max_trials": 4, "epochs": 2, "classifier": standin_classifier}
+OPTIONS = {
+    "tuner": "random",
+    "max_trials": 3,
+    "epochs": 2,
+    "classifier": standin_classifier,
+    "keep_checkpoints": 2,
+}
 
 
 def patches(count, seed):
@@ -36,6 +44,10 @@ def patches(count, seed):
     strength = np.where(labels, 2, 80)[:, None, None, None]
     images = 128 + strength * random.standard_normal((count, SIZE, SIZE, 3))
     return np.clip(images, 0, 255).astype(np.uint8), labels
+
+
+def small_data():
+    return CrackData.from_arrays(patches(48, 1), patches(16, 2), patches(4, 3), batch_size=4)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,9 +63,21 @@ def ctrl_c_works():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Has what programs need imported while other tests run."""
+    if any("programs" in item.fixturenames for item in session.items):
+        session.stash[PROGRAMS] = Programs()
+
+
+@pytest.fixture(scope="session")
+def programs(request, ctrl_c_works) -> Iterator[Programs]:
+    with request.session.stash[PROGRAMS] as started:
+        yield started
+
+
 @pytest.fixture(scope="session")
 def data() -> CrackData:
-    return CrackData.from_arrays(patches(48, 1), patches(16, 2), patches(4, 3), batch_size=4)
+    return small_data()
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +85,12 @@ def whole(data, tmp_path_factory) -> SearchResult:
     """A search that nothing disturbed, with one worker; disturbed ones must end as it did."""
     folder = tmp_path_factory.mktemp("whole") / "search"
     return search(data, directory=folder, space=SPACE, workers=1, verbose=0, **OPTIONS)
+
+
+def loss_of(model, split):
+    """The mean cross-entropy of a classifier on a split, from its probabilities."""
+    probabilities = model.predict(split.in_order(), verbose=0)
+    return -np.log(probabilities[np.arange(len(split.labels)), split.labels]).mean()
 
 
 def read_rows(folder, *, seconds=False):
