@@ -28,7 +28,7 @@ class SearchResult:
     best: dict[str, Any]
     trials: list[dict[str, Any]]
     directory: Path
-    _model: dict[str, Any] = field(default_factory=dict, repr=False)
+    _model: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def load_best(self) -> keras.Model:
         """Returns the best trial's classifier with the weights that it was measured with.
