@@ -34,20 +34,38 @@ class KerasEngine:
         self._batch = GPU_BATCH if has_gpu() else CPU_BATCH
 
     def run(self, batches: Iterable[tuple[np.ndarray, ...]]) -> Iterator[np.ndarray]:
-        """Yields the output for each batch."""
+        """Yields the output for each batch; small ones are computed together."""
+        waiting: list[tuple[np.ndarray, ...]] = []
         for batch in batches:
-            yield np.concatenate(
-                [
-                    self._fixed_batch([each[first : first + self._batch] for each in batch])
-                    for first in range(0, len(batch[0]), self._batch)
-                ]
-            )
+            waiting.append(batch)
+            if sum(len(each[0]) for each in waiting) >= self._batch:
+                yield from self._together(waiting)
+                waiting = []
+        if waiting:
+            yield from self._together(waiting)
+
+    def _together(self, batches: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+        """Returns the output for each of some batches."""
+        inputs = [
+            parts[0] if len(parts) == 1 else np.concatenate(parts)
+            for parts in zip(*batches, strict=True)
+        ]
+        outputs = [
+            self._fixed_batch([each[first : first + self._batch] for each in inputs])
+            for first in range(0, len(inputs[0]), self._batch)
+        ]
+        ends = np.cumsum([len(each[0]) for each in batches])[:-1]
+        return np.split(np.concatenate(outputs), ends)
 
     def _fixed_batch(self, batch: list[np.ndarray]) -> np.ndarray:
         # One batch size: one compilation, and no result that depends on how many came along.
         count = len(batch[0])
-        padded = [np.zeros((self._batch, *each.shape[1:]), np.float32) for each in batch]
-        for whole, part in zip(padded, batch, strict=True):
-            whole[:count] = part
+        missing = self._batch - count
+        padded = [
+            np.pad(np.asarray(each, np.float32), [(0, missing)] + [(0, 0)] * (each.ndim - 1))
+            if missing
+            else np.asarray(each, np.float32)
+            for each in batch
+        ]
         outputs = self._model.predict_on_batch(padded[0] if len(padded) == 1 else padded)
         return np.asarray(outputs, np.float32)[:count]

@@ -38,16 +38,19 @@ class DeviceFeatures(keras.layers.Layer):
         ]
         return specs[0] if len(specs) == 1 else specs
 
+    @property
+    def weights(self) -> list[Any]:
+        """None: who asks a model for its weights, as after each best epoch, wants no features."""
+        return []
+
     def _weight(self, values: np.ndarray) -> Any:
-        weight = self.add_weight(
+        return self.add_weight(
             shape=values.shape,
             dtype="float16",
-            initializer="zeros",
+            initializer=lambda *_, **__: values,  # "zeros", assigned to, would take twice the room
             trainable=False,
             autocast=False,
         )
-        weight.assign(values)
-        return weight
 
 
 class RowBatches(keras.utils.PyDataset):

@@ -17,8 +17,8 @@ def mixed_precision(model: keras.Model, wanted: bool) -> Iterator[None]:
     """Lets a classifier's backbone compute in bfloat16; its weights and its head stay in float32.
 
     Args:
-        model: Its own layers are changed while the context lasts, and with them what is traced
-            in it.
+        model: Its own layers are changed while the context lasts, and with them what other models
+            that share them trace in it.
         wanted: Whether to change anything.
     """
     layers = [layer for layer in model.layers if wanted and _takes_part(layer)]
@@ -30,6 +30,9 @@ def mixed_precision(model: keras.Model, wanted: bool) -> Iterator[None]:
     finally:
         for layer, policy in zip(layers, before, strict=True):
             layer.dtype_policy = policy
+        if wanted:
+            # What was traced computes in bfloat16 for good: it is traced anew when next needed.
+            model.train_function = model.test_function = model.predict_function = None
 
 
 def _takes_part(layer: keras.Layer) -> bool:
