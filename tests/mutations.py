@@ -115,8 +115,8 @@ MUTATIONS = (
     Mutation(
         "eviction: without a budget",
         STORE,
-        "most = min(self.max_bytes, held + self._free())",
-        "most = held + self._free()",
+        "allowed = min(self.max_bytes, stored_bytes + self._free())",
+        "allowed = stored_bytes + self._free()",
         f"{FEATURES}/store",
     ),
     # Ranking.
