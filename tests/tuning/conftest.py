@@ -26,15 +26,20 @@ from tuning.tasks import Finished, Outcome, Task, attempt
 SIZE = 32
 PROGRAMS = pytest.StashKey[Programs]()
 
-# The search `whole`, one trial a job, at rates that learn in a dozen steps.
+# The search `whole`, one trial a job, at rates that learn in a dozen steps: two trials, and the
+# better one again on all images.
 SPACE = SearchSpace(learning_rate=(0.3, 3.0), unfreeze_depth=1)
 OPTIONS = {
     "tuner": "random",
-    "max_trials": 3,
+    "max_trials": 2,
+    "search_images": 24,
+    "halving_factor": 2,
     "epochs": 2,
     "classifier": standin_classifier,
     "keep_checkpoints": 2,
 }
+# The same two trials, none of which is run again.
+ONE_ROUND = OPTIONS | {"halving_factor": None}
 
 
 def patches(count, seed):

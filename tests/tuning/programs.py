@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 
-def search_here(folder: str, options: dict[str, Any]) -> None:
-    """Searches, with processes of its own."""
+def search_here(folder: str, workers: int) -> None:
+    """Runs the tests' usual search, with processes of its own."""
     from tests.tuning.conftest import OPTIONS, SPACE, small_data
     from tuning import search
 
-    search(small_data(), directory=folder, space=SPACE, **{**OPTIONS, **options})
+    search(small_data(), directory=folder, space=SPACE, workers=workers, **OPTIONS)
 
 
 def kerastuner_member(folder: str) -> None:

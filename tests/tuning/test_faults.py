@@ -9,15 +9,12 @@ import time
 import numpy as np
 import pytest
 
-from tests.tuning.conftest import OPTIONS, SPACE, ended_trials, loss_of, read_rows
+from tests.tuning.conftest import ONE_ROUND, OPTIONS, SPACE, ended_trials, loss_of, read_rows
 from tests.tuning.processes import members, trials, wait_for, wait_until_gone
 from tuning import search
 from tuning.executors.processes import TrialProcesses
 
 pytestmark = pytest.mark.slow
-
-HALVING = {"search_images": 24, "halving_factor": 2, "max_trials": 2}
-
 
 BUSY = 0.3  # seconds of a processor after which a trial is at work
 
@@ -72,14 +69,15 @@ def killing(tmp_path):
 
 def test_an_undisturbed_search_leaves_the_best_weights_and_all_curves(whole):
     assert [row["status"] for row in whole.trials] == ["completed"] * 3
-    ranked = sorted(whole.trials, key=lambda row: row["val_loss"])
+    assert [row["images"] for row in whole.trials] == [24, 24, 48]
+    ranked = sorted(whole.trials, key=lambda row: (-row["images"], row["val_loss"]))
     assert checkpoints(whole.directory) == {f"trial_{row['trial']}" for row in ranked[:2]}
     assert [trial for trial, size in curves(whole.directory) if size] == ["0", "1", "2"]
     assert not (whole.directory / "cache").exists()
 
 
 def test_the_model_of_the_best_trial_is_the_one_that_was_measured(whole, data):
-    best = min(row["val_loss"] for row in whole.trials)
+    best = whole.trials[-1]["val_loss"]
     assert best < 0.9 * np.log(2)  # which no constant model goes below
     assert loss_of(whole.load_best(), data.validation) == pytest.approx(best, rel=1e-3)
 
@@ -98,25 +96,24 @@ def test_a_killed_trial_is_run_again_with_two_workers(data, tmp_path, whole, kil
 def test_a_trial_that_is_killed_every_time_fails_and_the_search_goes_on(
     data, tmp_path, whole, killing
 ):
-    dead = killing(lambda ended, deaths: ended == 1 and deaths < 3)
-    search(data, directory=tmp_path / "search", space=SPACE, workers=1, verbose=0, **OPTIONS)
+    dead = killing(lambda ended, deaths: ended == 0 and deaths < 3)
+    search(data, directory=tmp_path / "search", space=SPACE, workers=1, verbose=0, **ONE_ROUND)
     assert len(dead) == 3
-    rows, expected = read_rows(tmp_path / "search"), read_rows(whole.directory)
-    assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
-    assert rows[:1] + rows[2:] == expected[:1] + expected[2:]
-    assert "died 3 times, the last time: the process was killed by SIGKILL" in rows[1]["error"]
-    text = (tmp_path / "search" / "trial_1" / "error.txt").read_text()
-    assert text == rows[1]["error"] + "\n"
+    killed, other = read_rows(tmp_path / "search")
+    assert killed["status"] == "failed"
+    assert other == read_rows(whole.directory)[1]
+    assert "died 3 times, the last time: the process was killed by SIGKILL" in killed["error"]
+    text = (tmp_path / "search" / "trial_0" / "error.txt").read_text()
+    assert text == killed["error"] + "\n"
 
 
 @pytest.fixture
 def program(programs, tmp_path):
     """Starts a search, and stops it as soon as something is true; returns what it wrote."""
 
-    def run(number, when, **options):
+    def run(number, when):
         log = tmp_path / "log.txt"
-        options |= {"workers": 2}
-        pid = programs.start("search_here", log, folder=str(tmp_path / "search"), options=options)
+        pid = programs.start("search_here", log, folder=str(tmp_path / "search"), workers=2)
         try:
             wait_for(lambda: programs.poll(pid) is not None or when(pid), 120)
             assert programs.poll(pid) is None, f"ended before it was stopped: {log.read_text()}"
@@ -145,33 +142,29 @@ def mid_trial(count, after=0, folder=None):
     )
 
 
-def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, program):
-    """It halves, so that its rounds must go on as well."""
-    options = {**OPTIONS, **HALVING}
-    whole = search(data, directory=tmp_path / "whole", space=SPACE, workers=1, verbose=0, **options)
+def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, whole, program):
     folder = tmp_path / "search"
     # Ctrl-C while the features are computed.
-    text = program(signal.SIGINT, lambda _: (folder / "cache").exists(), **HALVING)
+    text = program(signal.SIGINT, lambda _: (folder / "cache").exists())
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text  # the program's own
     # Ctrl-C while two trials run.
-    text = program(signal.SIGINT, mid_trial(2), **HALVING)
+    text = program(signal.SIGINT, mid_trial(2))
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text
     # A kill in the last round.
-    program(signal.SIGKILL, mid_trial(1, after=2, folder=folder), **HALVING)
+    program(signal.SIGKILL, mid_trial(1, after=2, folder=folder))
     assert ended(folder) == 2
     assert not (folder / "best_hyperparameters.json").exists()
     # A row is written before the journal's end: a kill between the two has the trial run again.
     noted = ended_trials(folder)
     first = [row for row in read_rows(folder, seconds=True) if row["trial"] in noted]
     assert len(first) == len(noted)
-    found = search(data, directory=folder, space=SPACE, workers=2, verbose=0, **options)
+    found = search(data, directory=folder, space=SPACE, workers=2, verbose=0, **OPTIONS)
     rows = read_rows(folder)
     assert rows == read_rows(whole.directory)
-    assert [row["images"] for row in rows] == ["24"] * 2 + ["48"]
     assert found.best == whole.best
     assert checkpoints(folder) == checkpoints(whole.directory)
     assert curves(folder) == curves(whole.directory)
@@ -190,7 +183,7 @@ class OneFails(TrialProcesses):
 
 
 def test_a_failure_leaves_its_traceback_and_the_others_their_curves(data, tmp_path):
-    options = OPTIONS | {"tuner": "grid", "max_trials": 3}
+    options = ONE_ROUND | {"tuner": "grid"}
     folder = tmp_path / "search"
     with OneFails() as executor:
         search(
@@ -203,9 +196,9 @@ def test_a_failure_leaves_its_traceback_and_the_others_their_curves(data, tmp_pa
             **options,
         )
     rows = read_rows(folder)
-    assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
-    assert len({row["learning_rate"] for row in rows}) == 3
+    assert [row["status"] for row in rows] == ["completed", "failed"]
+    assert len({row["learning_rate"] for row in rows}) == 2
     text = (folder / "trial_1" / "error.txt").read_text()
     assert "Traceback" in text
     assert "KeyError: 'nonsense'" in text
-    assert [trial for trial, size in curves(folder) if size] == ["0", "2"]
+    assert [trial for trial, size in curves(folder) if size] == ["0"]

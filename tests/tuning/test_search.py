@@ -15,7 +15,7 @@ import tuning.searching
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from tests.standin import standin_classifier
-from tests.tuning.conftest import SIZE, Inline, bowl, loss_of, patches
+from tests.tuning.conftest import SIZE, Inline, bowl, patches
 from tuning import CrackHyperModel, SearchSpace, search
 from tuning.jobs import search_part
 from tuning.tasks import Outcome, attempt
@@ -259,7 +259,6 @@ def test_trials_of_mobilenet_start_from_trained_weights(data, tmp_path):
     (trial,) = found.trials
     assert trial["status"] == "completed"
     assert trial["val_loss"] < 0.6  # a coin has 0.69
-    assert loss_of(found.load_best(), data.validation) == pytest.approx(trial["val_loss"], rel=1e-3)
 
 
 def test_an_exhausted_space_ends_with_a_sentence(easy, tmp_path, capsys):

@@ -11,11 +11,9 @@ from concurrent.futures import BrokenExecutor, CancelledError
 
 import pytest
 
-from crackdet import devices
 from tests.tuning.executors.test_processes import Deadly, raise_two_words
 from tests.tuning.processes import wait_until_gone
-from tuning import executors
-from tuning.executors import GpuProcesses, TrialProcesses, gpu_processes
+from tuning.executors import GpuProcesses, gpu_processes
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -173,10 +171,3 @@ def test_there_is_a_process_for_each_gpu_or_one(monkeypatch):
         monkeypatch.setattr(gpu_processes, "gpu_count", lambda count=count: count)
         with GpuProcesses() as processes:
             assert processes.workers == workers
-
-
-@pytest.mark.parametrize(("gpu", "kind"), [(True, GpuProcesses), (False, TrialProcesses)])
-def test_a_search_takes_the_processes_that_its_machine_is_made_for(monkeypatch, gpu, kind):
-    monkeypatch.setattr(devices, "has_gpu", lambda: gpu)
-    with executors.local_executor() as processes:
-        assert type(processes) is kind

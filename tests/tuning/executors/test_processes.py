@@ -11,13 +11,11 @@ import sys
 import threading
 import time
 from concurrent.futures import BrokenExecutor
-from multiprocessing import forkserver
 
 import pytest
 from threadpoolctl import threadpool_info
 
 from tests.tuning.processes import members, wait_until_gone
-from tuning.executors import processes as workers
 from tuning.executors.processes import TrialProcesses
 
 
@@ -61,17 +59,6 @@ class Deadly:
 
     def __reduce__(self):
         return os._exit, (3,)
-
-
-def test_an_unused_executor_ends_the_server_that_still_imports():
-    """The first test here: the next one starts another server, which all others use."""
-    workers._end_server()  # one that other modules' tests started has imported all
-    unused = TrialProcesses()
-    server = forkserver._forkserver._forkserver_pid
-    start = time.monotonic()
-    unused.shutdown(cancel_futures=True)
-    assert time.monotonic() - start < 2
-    wait_until_gone([server], 2)
 
 
 def test_gives_values_and_exceptions(executor):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from crackdet.errors import CrackdetError
-from tests.tuning.conftest import OPTIONS, SPACE, read_rows
+from tests.tuning.conftest import ONE_ROUND, SPACE, read_rows
 from tests.tuning.processes import processes, wait_for
 from tuning import search
 from tuning.executors import ray_tasks
@@ -139,7 +139,7 @@ def test_an_error_does_not_wait_for_what_runs(cluster):
 
 @pytest.mark.slow
 def test_a_search_survives_the_loss_of_a_node(cluster, data, tmp_path, whole, capsys):
-    folder, options = tmp_path / "search", OPTIONS | {"max_trials": 2}
+    folder = tmp_path / "search"
     with ThreadPoolExecutor(1) as threads, ray_executor(cluster.address) as executor:
         assert executor.workers == 2
         assert executor.submit(operator.add, 2, 3).result(120) == 5
@@ -148,7 +148,7 @@ def test_a_search_survives_the_loss_of_a_node(cluster, data, tmp_path, whole, ca
             executor.submit(operator.truediv, 1, 0).result(120)
         early = {pid for node in cluster.nodes for pid in jobs(node)}
         removal = threads.submit(taken_away, cluster, early)
-        found = search(data, directory=folder, space=SPACE, executor=executor, **options)
+        found = search(data, directory=folder, space=SPACE, executor=executor, **ONE_ROUND)
     removal.result()  # raises what went wrong in its thread
     assert capsys.readouterr().out.count("is run again") == 1
     assert read_rows(folder) == read_rows(whole.directory)[:2]

@@ -1,15 +1,40 @@
-"""Executors of processes in a script of their own, and what importing them brings along."""
+"""What executors of processes share; the first tests, while what others need is imported."""
 
 import json
 import os
 import subprocess
 import sys
+import time
+from multiprocessing import forkserver
 
 import pytest
 
+from crackdet import devices
 from tests.tuning.processes import members, wait_until_gone
+from tuning import executors
+from tuning.executors import GpuProcesses, TrialProcesses
+from tuning.executors import processes as workers
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def test_an_unused_executor_ends_the_server_that_still_imports():
+    workers._end_server()  # one that other modules' tests started has imported all
+    unused = TrialProcesses()
+    server = forkserver._forkserver._forkserver_pid
+    start = time.monotonic()
+    unused.shutdown(cancel_futures=True)
+    assert time.monotonic() - start < 2
+    wait_until_gone([server], 2)
+    TrialProcesses().shutdown()  # starts the server that all other tests use
+
+
+@pytest.mark.parametrize(("gpu", "kind"), [(True, GpuProcesses), (False, TrialProcesses)])
+def test_a_search_takes_the_processes_that_its_machine_is_made_for(monkeypatch, gpu, kind):
+    monkeypatch.setattr(devices, "has_gpu", lambda: gpu)
+    with executors.local_executor() as processes:
+        assert type(processes) is kind
+
 
 # Without `if __name__ == "__main__"`, as in a notebook or a short script. The server imports less
 # than it would: tests/tuning/test_faults.py kills searches, whose server has imported Keras.
