@@ -88,9 +88,7 @@ def test_two_phases_and_their_records(
 
     out = capsys.readouterr().out
     assert "Phase head: up to 2 epochs on 70 images, learning rate 0.02, 258 weights" in out
-    assert (
-        "Phase fine_tune: up to 2 epochs on 70 images, learning rate 0.002, 1,282 weights" in out
-    )
+    assert "Phase fine_tune: up to 2 epochs on 70 images, learning rate 0.002, 1,282 weights" in out
     assert read_curve(tmp_path / "tensorboard/head/validation", "epoch_loss") == pytest.approx(
         log["val_loss"][:2]
     )
