@@ -89,7 +89,8 @@ def test_a_trial_leaves_its_weights_and_reports_their_metrics(tmp_path, data, se
     model.load_weights(path)
     probabilities = model.predict(data.validation.in_order(), verbose=0)
     labels = data.validation.labels
-    loss = -np.log(probabilities[np.arange(16), labels]).mean()
+    model.compile(loss="sparse_categorical_crossentropy")  # which clips on some backends
+    loss = model.evaluate(data.validation.in_order(), verbose=0)
     assert deep.metrics["val_loss"] == pytest.approx(loss, rel=1e-3)  # features are float16
     assert deep.metrics["val_accuracy"] == pytest.approx(np.mean(probabilities.argmax(1) == labels))
     false_alarms, recall, _ = roc_curve(labels, probabilities[:, 1])
