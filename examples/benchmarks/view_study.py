@@ -4,7 +4,8 @@
 
 Trains on cached features of 1, 2, 4 and 8 views: the image itself and K-1 augmented ones. Measures
 on the clean validation images and on shifted ones: the same images under another light and turned,
-drawn with a seed that no training has seen. Figures are means over the seeds, with their spread.
+drawn with a seed that no training has seen. Figures are means over the seeds, with their standard
+deviation (of a sample).
 """
 
 import argparse
@@ -54,9 +55,14 @@ def study(
         shifted = cache.features(model, depth, data.validation, view=1, seed=SHIFT_SEED)
         suffix, labels = crackdet.models.split_at(model, depth)[1], data.validation.labels
         rows.append(measure(suffix, clean, labels) + measure(suffix, shifted, labels))
-    figures = zip(np.mean(rows, axis=0), np.std(rows, axis=0), strict=True)
-    cells = " | ".join(f"{mean:.4f} ±{spread:.4f}" for mean, spread in figures)
+    figures = zip(np.mean(rows, axis=0), spread(rows), strict=True)
+    cells = " | ".join(f"{mean:.4f} ±{deviation:.4f}" for mean, deviation in figures)
     return passes, f"{seconds:.0f} | {cells} |"
+
+
+def spread(rows: list[list[float]]) -> np.ndarray:
+    """Returns the standard deviation of each column, of which the rows are a sample."""
+    return np.std(rows, axis=0, ddof=1) if len(rows) > 1 else np.full(len(rows[0]), np.nan)
 
 
 def main() -> None:

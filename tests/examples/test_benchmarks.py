@@ -1,0 +1,107 @@
+"""The benchmarks run, at sizes that say nothing about speed, and tell what they found."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def run(root: Path, place: Path, name: str, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, root / "examples" / "benchmarks" / name, *options],
+        cwd=place,
+        # The data sets that other tests of this session have built serve here too.
+        env={"TFDS_DATA_DIR": str(place / "tfds"), **os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def measuring(root: Path) -> ModuleType:
+    path = root / "examples" / "benchmarks" / "measuring.py"
+    spec = importlib.util.spec_from_file_location("measuring", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_gpu(root: Path, tmp_path: Path) -> None:
+    out = run(root, tmp_path, "gpu.py", "--small", "--out", "figures.json")
+    assert out.splitlines()[-1] == "cpu: ok"
+    found = json.loads((tmp_path / "figures.json").read_text("utf-8"))
+    assert found["machine"]["gpu"] is None
+    assert found["failed"] == found["left_out"] == []
+    assert {row["part"] for row in found["rows"]} == {"pass", "plain", "demo", "search", "cached"}
+    assert all(row["value"] > 0 for row in found["rows"])
+    for row in found["rows"]:
+        assert f"{row['part']}: {row['what']}: " in out, "as it came"
+        assert f"| {row['part']} | {row['what']} | " in out, "and in the table"
+
+
+@pytest.mark.slow
+def test_search_speed(root: Path, tmp_path: Path) -> None:
+    options = ("--quick", "--image-size", "32", "--images", "32", "--trials", "2", "--epochs", "1")
+    out = run(root, tmp_path, "search_speed.py", *options, "--parts", "mixed", "answer")
+    assert "Folder: runs/search-speed-1\n" in out
+    assert (tmp_path / "runs" / "search-speed-1" / "mixed-crackdet" / "trials.csv").is_file()
+    told = [line for line in out.splitlines() if line.startswith("answer: ")]
+    assert "returns its choice after" in told[1]
+    assert "that neither search saw" in told[2]
+    # The same hyperparameters, trained on features and on images.
+    apart = re.search(r"image by image ([+-][.\d]+)", told[2])
+    assert apart is not None
+    assert abs(float(apart[1])) < 0.01
+    assert re.fullmatch(r"ratio [.\d]+x", out.splitlines()[-1])
+
+
+def test_a_free_place_is_one_that_does_not_exist(measuring: ModuleType, tmp_path: Path) -> None:
+    pattern = str(tmp_path / "speed-{}")
+    assert measuring.free_path(pattern) == tmp_path / "speed-1"
+    (tmp_path / "speed-1").mkdir()
+    assert measuring.free_path(pattern) == tmp_path / "speed-2"
+
+
+def test_figures_are_kept_and_what_raises_is_told(
+    measuring: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "runs" / "figures.json"
+    results = measuring.Results(path, {"gpu": "H100"}, with_aims=True)
+    results.add("pass", "float32", 3210.4, "images/s", "in 2 s", at_least=3000)
+    with results.attempt("plain"):
+        raise ValueError("no memory\nat all")
+    with results.attempt("demo"):
+        results.add("demo", "run", 61.04, "s", below=60)
+    results.add("fit", "depth 0", 0.1234567, "val_loss")
+    kept = json.loads(path.read_text("utf-8"))
+    assert [row["value"] for row in kept["rows"]] == [3210.4, 61.04, 0.1234567]
+    assert kept["failed"] == ["plain: ValueError: no memory"]
+    assert results.table().splitlines()[2:] == [
+        "| pass | float32 | 3,210 images/s | in 2 s; aim at least 3,000: reached |",
+        "| demo | run | 61.0 s | aim below 60: missed |",
+        "| fit | depth 0 | val_loss 0.123457 |  |",
+    ]
+    out, err = capsys.readouterr()
+    assert "pass: float32: 3,210 images/s (in 2 s; aim at least 3,000: reached)" in out
+    assert "ValueError: no memory" in err
+
+
+def test_what_would_begin_too_late_is_left_out(measuring: ModuleType, tmp_path: Path) -> None:
+    results = measuring.Results(tmp_path / "figures.json", {}, seconds=0.0)
+    with results.attempt("search"):
+        results.check_time()
+        raise AssertionError("it began")
+    assert (results.left_out, results.failed) == (["search"], [])
