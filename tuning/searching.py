@@ -7,17 +7,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import keras_tuner
 
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.features import FeatureCache, Uncached
-from crackdet.files import read_json, write_json
+from crackdet.files import write_json
 from crackdet.models import new_classifier
 from crackdet.runs import files
 from crackdet.runs.record import versions
@@ -27,54 +25,16 @@ from tuning.display import Display
 from tuning.executors import local_executor
 from tuning.executors.memory import default_workers
 from tuning.halving import Rung, plan_rungs
-from tuning.hypermodel import Classifier, CrackHyperModel
+from tuning.hypermodel import Classifier
 from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import Leaderboard
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit
 from tuning.project import Journal, open_project, workers_before
+from tuning.result import SearchResult
 from tuning.scheduler import run_trials
 from tuning.space import SearchSpace
 from tuning.trial import Recipe
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        best: The best trial's dropout, learning_rate and unfreeze_depth.
-        trials: The rows of trials.csv, failed trials included, as dictionaries.
-        directory: The search's folder.
-    """
-
-    best: dict[str, Any]
-    trials: list[dict[str, Any]]
-    directory: Path
-    _model: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def load_best(self) -> keras.Model:
-        """Returns the best trial's classifier with the weights that it was measured with.
-
-        Raises:
-            CrackdetError: If its weights were not kept (`keep_checkpoints=0`).
-
-        Example:
-
-        >>> model = found.load_best()
-        """
-        trial = read_json(self.directory / files.BEST_HYPERPARAMETERS)["trial"]
-        path = self.directory / files.checkpoint(trial)
-        if not path.is_file():
-            raise CrackdetError(
-                f"{path} is missing: the search kept no weights of its best trial; give it "
-                "keep_checkpoints of 1 or more, or train with its best hyperparameters."
-            )
-        hp = keras_tuner.HyperParameters()
-        hp.values = dict(self.best)
-        model = CrackHyperModel(**{**self._model, "weights": None, "cache": None}).build(hp)
-        model.load_weights(path)
-        return model
 
 
 def search(
