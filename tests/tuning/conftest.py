@@ -28,7 +28,7 @@ PROGRAMS = pytest.StashKey[Programs]()
 
 # The search `whole`, one trial a job, at rates that learn in a dozen steps: two trials, and the
 # better one again on all images.
-SPACE = SearchSpace(learning_rate=(0.3, 3.0), unfreeze_depth=1)
+SPACE = SearchSpace(learning_rate=(0.1, 0.4), unfreeze_depth=1)
 OPTIONS = {
     "tuner": "random",
     "max_trials": 2,

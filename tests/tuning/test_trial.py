@@ -187,14 +187,15 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path):
 
 @pytest.mark.slow
 def test_trials_of_the_head_in_one_job_are_those_of_single_jobs(tmp_path, data, recipe, together):
-    for task, outcome in list(zip(HEADS, together, strict=True))[:2]:
-        (alone,) = run_job(recipe, data, [task])
-        assert alone.losses == outcome.losses
-        assert alone.metrics == outcome.metrics
-        name = checkpoint(task.trial)
-        arrays = [arrays_of(each.files[name], tmp_path / "x.h5") for each in (alone, outcome)]
-        assert arrays[0]
-        np.testing.assert_equal(arrays[0], arrays[1])
+    """Alone it is the first of its job, together the second."""
+    task, outcome = HEADS[1], together[1]
+    (alone,) = run_job(recipe, data, [task])
+    assert alone.losses == outcome.losses
+    assert alone.metrics == outcome.metrics
+    name = checkpoint(task.trial)
+    arrays = [arrays_of(each.files[name], tmp_path / "x.h5") for each in (alone, outcome)]
+    assert arrays[0]
+    np.testing.assert_equal(arrays[0], arrays[1])
     assert len({outcome.losses for outcome in together}) == len(HEADS)
 
 

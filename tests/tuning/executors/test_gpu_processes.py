@@ -21,15 +21,17 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 @pytest.fixture(scope="module")
 def executor():
     """Two processes."""
-    with GpuProcesses([None, None]) as processes:
-        yield processes
+    processes = GpuProcesses([None, None])
+    yield processes
+    processes.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="module")
 def single():
     """One process."""
-    with GpuProcesses([None]) as processes:
-        yield processes
+    processes = GpuProcesses([None])
+    yield processes
+    processes.shutdown(cancel_futures=True)
 
 
 class Unreadable:
