@@ -10,8 +10,9 @@ SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -n
 # What computes through Keras, tested on every backend. The other folders and the rest of the search
 # (its oracles, journal, tables) hold no code that does; the command line does by way of these, and
 # tests/crackdet/cli/test_backends.py runs it on each.
-BACKEND_TESTS := $(addprefix tests/,crackdet/layers crackdet/models crackdet/training \
-	crackdet/evaluation $(patsubst %,tuning/test_%.py,hypermodel pruning search trials workers))
+BACKEND_TESTS := $(addprefix tests/,$(addprefix crackdet/,layers models engines features training \
+	evaluation inference) $(addprefix tuning/,test_hypermodel.py test_pruning.py test_search.py \
+	test_trial.py executors/test_processes.py))
 
 .PHONY: demo test test-jax test-torch test-search test-jobs test-rest clean
 .DELETE_ON_ERROR:

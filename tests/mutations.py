@@ -1,4 +1,4 @@
-"""Breaks twenty-two places of the engine, one after another, and tells which the tests notice.
+"""Breaks twenty-three places of the engine, one after another, and tells which the tests notice.
 
     python -m tests.mutations            # all of them, each with the tests that should see it
     python -m tests.mutations eviction   # those whose name holds a word
@@ -32,103 +32,114 @@ class Mutation:
     tests: str
 
 
-WANTED, TABLES, STORAGE = (f"crackdet/training/{n}.py" for n in ("wanted", "tables", "storage"))
+REQUEST, TABLE, STORE = (
+    f"crackdet/features/{name}.py" for name in ("request", "store/table", "store/store")
+)
+FEATURES = "tests/crackdet/features"
+ENGINE = "tests/tuning/test_scheduler.py"
 
 MUTATIONS = (
     # Cache keys: what names a table.
     Mutation(
         "key without image size",
-        WANTED,
+        REQUEST,
         '"image_size": list(split.image_size)',
         '"image_size": [1, 1]',
-        "tests/crackdet/training",
+        f"{FEATURES}/test_request.py",
     ),
     Mutation(
         "key without images",
-        WANTED,
+        REQUEST,
         'text_digest("\\n".join(split.universe))',
         'text_digest("")',
-        "tests/crackdet/training",
+        FEATURES,
     ),
-    Mutation("key without view", WANTED, '"view": view', '"view": 0', "tests/crackdet/training"),
+    Mutation("key without view", REQUEST, '"view": view', '"view": 0', FEATURES),
     Mutation(
         "key without augmentation seed",
-        WANTED,
+        REQUEST,
         "config_digest([layer]), seed]",
         "config_digest([layer]), 0]",
-        "tests/crackdet/training",
+        FEATURES,
     ),
     Mutation(
         "key without preprocessing version",
-        WANTED,
+        REQUEST,
         '"preprocessing": PREPROCESSING_VERSION',
         '"preprocessing": 0',
-        "tests/crackdet/training",
+        FEATURES,
     ),
     Mutation(
         "key without weights",
         "crackdet/features/digests.py",
         "digest.update(np.ascontiguousarray(weight).tobytes())",
         "pass",
-        "tests/crackdet/training",
+        FEATURES,
     ),
     Mutation(
         "engine shared between boundaries",
-        "crackdet/features/cache.py",
-        "network.inputs[0].shape, *depths)",
-        "network.inputs[0].shape)",
-        "tests/crackdet/training",
+        "crackdet/features/computing.py",
+        "network_digest(network.layers), shapes, *depths)",
+        "network_digest(network.layers), shapes)",
+        f"{FEATURES}/test_sharing.py",
     ),
     # Tables and eviction.
     Mutation(
-        "rows are marked before they are written",
-        TABLES,
-        "os.fsync(file.fileno())",
-        "raise OSError(28, 'full')",
-        "tests/crackdet/training",
+        "a row counts as done before it is on disk",
+        TABLE,
+        "            self._write_rows(ROWS, rows, rounded)\n",
+        "            self._mark(rows)\n            self._write_rows(ROWS, rows, rounded)\n",
+        f"{FEATURES}/store {FEATURES}/test_cache.py",
+    ),
+    Mutation(
+        "features that vanish are kept as zeros",
+        TABLE,
+        "if vanished.any():",
+        "if False:",
+        f"{FEATURES}/store {FEATURES}/test_cache.py",
     ),
     Mutation(
         "eviction: newest first",
-        STORAGE,
+        STORE,
         "key=lambda table: table.last_use)",
         "key=lambda table: -table.last_use)",
-        "tests/crackdet/training",
+        f"{FEATURES}/store",
     ),
     Mutation(
         "eviction: of what is in use",
         "crackdet/locks.py",
-        "yield _try(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path, place)",
+        "yield _try(descriptor, fcntl.LOCK_EX, path) and _is_at(descriptor, path, place)",
         "yield True",
-        "tests/crackdet/training",
+        f"{FEATURES}/store {FEATURES}/test_sharing.py",
     ),
     Mutation(
         "eviction: without a budget",
-        STORAGE,
-        "most = min(limit, held + _free(directory))",
-        "most = held + _free(directory)",
-        "tests/crackdet/training",
+        STORE,
+        "allowed = min(self.max_bytes, stored_bytes + self._free())",
+        "allowed = stored_bytes + self._free()",
+        f"{FEATURES}/store",
     ),
     # Ranking.
     Mutation(
         "ranking: maximum taken for minimum",
-        "tuning/leaderboard.py",
-        'sign = 1 if self.direction == "min" else -1',
-        "sign = 1",
-        "tests/tuning/test_leaderboard.py tests/tuning/test_scheduler.py",
+        "crackdet/runs/trials.py",
+        'value if direction == "min" else -value',
+        "value",
+        "tests/crackdet/runs tests/tuning/test_leaderboard.py",
     ),
     Mutation(
         "ranking: pruned trials beside others",
-        "tuning/leaderboard.py",
-        "trial.outcome.pruned,",
-        "False,",
-        "tests/tuning/test_leaderboard.py tests/tuning/test_scheduler.py",
+        "crackdet/runs/trials.py",
+        "return (-images, pruned, value",
+        "return (-images, False, value",
+        "tests/crackdet/runs tests/tuning/test_leaderboard.py",
     ),
     Mutation(
         "ranking: few images beside many",
-        "tuning/leaderboard.py",
-        "-self.images_of(trial.task),",
-        "0,",
-        "tests/tuning/test_leaderboard.py tests/tuning/test_scheduler.py",
+        "crackdet/runs/trials.py",
+        "return (-images, pruned, value",
+        "return (0, pruned, value",
+        "tests/crackdet/runs tests/tuning/test_leaderboard.py",
     ),
     # Seeds.
     Mutation(
@@ -136,57 +147,57 @@ MUTATIONS = (
         "tuning/seeds.py",
         "[seed, int(trial), execution]",
         "[seed, execution]",
-        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py tests/tuning/test_search.py",
+        f"{ENGINE} tests/tuning/test_oracles.py",
     ),
     Mutation(
         "seeds: random layers go on",
         "crackdet/seeds.py",
         'state.assign(np.array([value, 0], "uint32").astype(state.dtype))',
         "pass",
-        "tests/crackdet/training/test_fitting.py tests/crackdet/training/test_heads.py",
+        "tests/crackdet/runs/test_record.py tests/crackdet/training/test_fitting.py",
     ),
     Mutation(
         "seeds: a trial taken further draws a new one",
         "tuning/ledger.py",
         "trial_seed(self._seed, first or trial.trial_id)",
         "trial_seed(self._seed, trial.trial_id)",
-        "tests/tuning/test_scheduler.py tests/tuning/test_search.py",
+        ENGINE,
     ),
     # Promotion, and what an oracle is told.
     Mutation(
         "promotion: of the worst",
         "tuning/halving.py",
-        "sign * trial.score",
-        "-sign * trial.score",
-        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py",
+        "                trial.score,",
+        "                -trial.score,",
+        f"{ENGINE} tests/tuning/test_oracles.py",
     ),
     Mutation(
         "promotion: one too few",
         "tuning/halving.py",
         "math.ceil(last.trials / factor)",
         "max(1, last.trials // factor)",
-        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py",
+        f"{ENGINE} tests/tuning/test_oracles.py",
     ),
     Mutation(
-        "the oracle is told nothing before it proposes",
+        "the oracle is told the same of every trial",
         "tuning/ledger.py",
         "self._oracle.update_trial(trial.trial_id, outcome.metrics)",
         'self._oracle.update_trial(trial.trial_id, {**outcome.metrics, "val_loss": 1.0})',
-        "tests/tuning/test_scheduler.py tests/tuning/test_oracles.py",
+        f"{ENGINE} tests/tuning/test_oracles.py",
     ),
     # The best epoch.
     Mutation(
-        "the last epoch is reported",
-        "tuning/trial.py",
-        'kept = int(np.nanargmin(history["val_loss"]))',
-        'kept = len(history["val_loss"]) - 1',
-        "tests/tuning/test_trial.py",
+        "the last epoch is the best",
+        "crackdet/runs/history.py",
+        "return min(finite)[1] if finite else None",
+        "return finite[-1][1] if finite else None",
+        "tests/crackdet/runs",
     ),
     Mutation(
         "the last phase is kept",
         "crackdet/training/fitting.py",
-        "if lowest < best_loss:",
-        "if lowest < math.inf:",
+        "best.losses[epoch] < best_loss",
+        "best.losses[epoch] < math.inf",
         "tests/crackdet/training/test_fitting.py",
     ),
 )

@@ -63,8 +63,9 @@ def standin_classifier(
     if augment is not None:
         x = Augmentation([augment], name="augmentation")(x)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name=PREPROCESSING_NAME)(x)
+    common = np.full(3, 0.25, np.float32)  # of a light grey image
     for number, (name, stride) in enumerate(UNITS):
-        x = _unit(x, name, stride, number)
+        x, common = _unit(x, common, name, stride, number)
     x = keras.layers.GlobalAveragePooling2D(name=POOLING_NAME)(x)
     x = keras.layers.Dropout(dropout, seed=seed, name=DROPOUT_NAME)(x)
     x = keras.layers.Dense(
@@ -77,7 +78,13 @@ def standin_classifier(
     return set_unfreeze_depth(keras.Model(images, x, name="standin"), unfreeze_depth)
 
 
-def _unit(x: keras.KerasTensor, name: str, stride: int, number: int) -> keras.KerasTensor:
+def _unit(
+    x: keras.KerasTensor, common: np.ndarray, name: str, stride: int, number: int
+) -> tuple[keras.KerasTensor, np.ndarray]:
+    """Adds a unit; returns its output, and what it puts out for an image without any structure.
+
+    The normalization takes away what all images have in common, so that they differ by much.
+    """
     stem = {"Conv1": "bn_Conv1", "Conv_1": "Conv_1_bn"}
     channels = TOP_CHANNELS if name == "Conv_1" else CHANNELS
     convolution = keras.layers.Conv2D(
@@ -91,14 +98,12 @@ def _unit(x: keras.KerasTensor, name: str, stride: int, number: int) -> keras.Ke
     )
     normalization = keras.layers.BatchNormalization(name=stem.get(name, f"{name}_BN"))
     y = normalization(convolution(x))
-    # Statistics of their own, or each unit would only scale what the one before puts out.
     random = np.random.default_rng(number)
-    normalization.set_weights(
-        [
-            random.uniform(0.8, 1.2, channels),
-            random.uniform(-0.2, 0.4, channels),
-            random.uniform(-0.2, 0.2, channels),
-            random.uniform(0.5, 1.0, channels),
-        ]
-    )
-    return keras.layers.ReLU(6.0, name="out_relu" if name == "Conv_1" else f"{name}_relu")(y)
+    gamma, beta = random.uniform(0.8, 1.2, channels), random.uniform(-0.2, 0.5, channels)
+    mean = common @ convolution.get_weights()[0].sum((0, 1))
+    # Sparse and small at the top, so that a new head is not sure of what all images share.
+    scale, shift = (0.5, -0.6) if name == "Conv_1" else (1.0, 0.0)
+    variance = random.uniform(0.4, 0.8, channels)
+    normalization.set_weights([scale * gamma, beta + shift, mean, variance])
+    relu = keras.layers.ReLU(6.0, name="out_relu" if name == "Conv_1" else f"{name}_relu")
+    return relu(y), np.maximum(beta, 0).astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 _HOMES = {
     "CrackHyperModel": "tuning.hypermodel",
-    "SearchResult": "tuning.searching",
+    "SearchResult": "tuning.result",
     "SearchSpace": "tuning.space",
     "search": "tuning.searching",
 }

@@ -141,4 +141,5 @@ class Ledger:
         values = {k: v.item() if isinstance(v, np.generic) else v for k, v in drawn.items()}
         # A trial that is taken further starts from its first seed: only its images change.
         first = values.get("tuner/trial_id") if "tuner/images" in values else None
-        return Task(trial.trial_id, values, trial_seed(self._seed, first or trial.trial_id))
+        seed = trial_seed(self._seed, first or trial.trial_id)
+        return Task(trial.trial_id, values, seed, self._told)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import Protocol
 
@@ -61,17 +61,16 @@ def run_trials(
         for watcher in watchers:
             watcher.finished(trial, replayed=True)
     waiting = deque(ledger.unfinished())
-    if waiting:
-        prepare(list(waiting))
+    _prepare(waiting, prepare)
     running: dict[Future[list[Outcome]], list[Task]] = {}
     deaths: Counter[str] = Counter()
     # A resumed search begins to count anew: the cause may be mended.
     failures: list[Finished] = []
     too_many: list[Finished] = []
     while True:
-        if drawn := ledger.draw():
-            prepare(drawn)
-            waiting.extend(drawn)
+        drawn = ledger.draw()
+        _prepare(drawn, prepare)
+        waiting.extend(drawn)
         while waiting and len(running) < workers:
             job = next_job(waiting, workers, heads_at_once, deaths)
             for task, watcher in itertools.product(job, watchers):
@@ -102,6 +101,16 @@ def run_trials(
                     too_many = failures
         if too_many:  # only now, when all that has ended is noted
             raise CrackdetError(_stopped(too_many))
+
+
+def _prepare(tasks: Iterable[Task], prepare: Callable[[Sequence[Task]], None]) -> None:
+    """Prepares trials together that were proposed together.
+
+    How many come at once depends on how long others take, and must not decide which features are
+    computed in one pass: from what a pass starts shows in the last digits.
+    """
+    for _, together in itertools.groupby(tasks, key=lambda task: task.told):
+        prepare(list(together))
 
 
 def next_job(

@@ -7,74 +7,32 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import keras
 import keras_tuner
 
 from crackdet.data import CrackData
-from crackdet.errors import CrackdetError
 from crackdet.features import FeatureCache, Uncached
-from crackdet.files import read_json, write_json
+from crackdet.files import write_json
 from crackdet.models import new_classifier
 from crackdet.runs import files
 from crackdet.runs.record import versions
-from crackdet.runs.trials import HYPERPARAMETERS, OBJECTIVES, RECALL
+from crackdet.runs.trials import OBJECTIVES, RECALL
 from crackdet.training.heads import WIDTH
 from tuning.display import Display
 from tuning.executors import local_executor
 from tuning.executors.memory import default_workers
 from tuning.halving import Rung, plan_rungs
-from tuning.hypermodel import Classifier, CrackHyperModel
+from tuning.hypermodel import Classifier
 from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import Leaderboard
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit
 from tuning.project import Journal, open_project, workers_before
+from tuning.result import SearchResult, write_best
 from tuning.scheduler import run_trials
 from tuning.space import SearchSpace
 from tuning.trial import Recipe
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        best: The best trial's dropout, learning_rate and unfreeze_depth.
-        trials: The rows of trials.csv, failed trials included, as dictionaries.
-        directory: The search's folder.
-    """
-
-    best: dict[str, Any]
-    trials: list[dict[str, Any]]
-    directory: Path
-    _model: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    def load_best(self) -> keras.Model:
-        """Returns the best trial's classifier with the weights that it was measured with.
-
-        Raises:
-            CrackdetError: If its weights were not kept (`keep_checkpoints=0`).
-
-        Example:
-
-        >>> model = found.load_best()
-        """
-        trial = read_json(self.directory / files.BEST_HYPERPARAMETERS)["trial"]
-        path = self.directory / files.checkpoint(trial)
-        if not path.is_file():
-            raise CrackdetError(
-                f"{path} is missing: the search kept no weights of its best trial; give it "
-                "keep_checkpoints of 1 or more, or train with its best hyperparameters."
-            )
-        hp = keras_tuner.HyperParameters()
-        hp.values = dict(self.best)
-        model = CrackHyperModel(**{**self._model, "weights": None, "cache": None}).build(hp)
-        model.load_weights(path)
-        return model
 
 
 def search(
@@ -278,7 +236,7 @@ def search(
         with _open(executor) as running:
             jobs = Jobs(recipe, data, board, running, say=display.say, ahead=deepest, seed=seed)
             _run(ledger, jobs, display, workers, 1 if views is None else WIDTH)
-        best = _finish(display, len(planned) + max_trials - first)
+        best = write_best(display, len(planned) + max_trials - first)
         if own_cache:
             shutil.rmtree(folder / files.CACHE, ignore_errors=True)
     return SearchResult(best, board.rows(), folder, recipe.hypermodel)
@@ -368,37 +326,3 @@ def _run(ledger: Ledger, jobs: Jobs, display: Display, workers: int, heads_at_on
         raise
     # By this file KerasTuner's own tuners know that a project stands here.
     write_json(folder / "tuner0.json", {})
-
-
-def _finish(display: Display, max_trials: int) -> dict[str, Any]:
-    """Writes best_hyperparameters.json, tells what was found, returns the best hyperparameters."""
-    board = display.leaderboard
-    if len(board.trials) < max_trials:
-        display.say(
-            f"Ended after {len(board.trials)} of {max_trials} trials: the search space holds "
-            "nothing more to try."
-        )
-    if not board.ranked():
-        last = board.trials[-1]
-        raise CrackdetError(
-            f"All {len(board.trials)} trials failed, the last with {last.outcome.error} "
-            f"(traceback in {board.folder / files.error_file(last.task.trial)}). Mend the "
-            "cause and search in another directory."
-        )
-    best = board.row(board.ranked()[0])
-    chosen = {name: best[name] for name in HYPERPARAMETERS}
-    write_json(
-        board.folder / files.BEST_HYPERPARAMETERS,
-        {
-            **chosen,
-            "objective": board.objective,
-            "value": best[board.objective],
-            "trial": best["trial"],
-        },
-    )
-    display.say(f"Best: {display.describe(board.ranked()[0])}")
-    display.say(
-        f"Results: {board.folder / files.TRIALS}, {board.folder / files.BEST_HYPERPARAMETERS}"
-    )
-    display.say(f"Curves: tensorboard --logdir {board.folder / files.TENSORBOARD}")
-    return chosen

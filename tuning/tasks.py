@@ -14,11 +14,19 @@ from crackdet.runs.trials import COMPLETED, FAILED, PRUNED
 
 @dataclass(frozen=True)
 class Task:
-    """What is needed to run a trial, here or elsewhere."""
+    """What is needed to run a trial, here or elsewhere.
+
+    Attributes:
+        trial: KerasTuner's number of it.
+        values: Its hyperparameters, and what tuners say beside them.
+        seed: Its seed.
+        told: How many outcomes its oracle knew when it proposed the trial.
+    """
 
     trial: str
     values: dict[str, Any]
     seed: int
+    told: int = 0
 
     @property
     def depth(self) -> int:

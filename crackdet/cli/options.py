@@ -343,11 +343,12 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
 
 
 def _default_help(name: str) -> str:
-    others = [f"{data}: {_word(own[name])}" for data, own in DATA_DEFAULTS.items() if name in own]
-    return "; ".join([f"default {_word(DEFAULTS[name])}", *others])
+    others = [f"{data}: {word(own[name])}" for data, own in DATA_DEFAULTS.items() if name in own]
+    return "; ".join([f"default {word(DEFAULTS[name])}", *others])
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """Returns a value as it is given on the command line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -180,8 +180,8 @@ class FeatureCache:
             The depths that are now complete, in increasing order.
         """
         requests = self._training_requests(model, depths, data, views, augmentation, seed)
-        held = [self._found(each) for each in requests]  # open, so that no pass removes them
-        needed = missing_bytes(requests, held)
+        open_tables = [self._found(each) for each in requests]  # open, so that no pass removes them
+        needed = missing_bytes(requests, open_tables)
         while needed:
             try:
                 self._store.check_room(sum(needed.values()), training_in_words(needed, views))
@@ -191,7 +191,7 @@ class FeatureCache:
                 warnings.warn(f"{error} Depth {largest} is left out.", stacklevel=2)
                 del needed[largest]
         for each in requests:
-            held.append(self._complete(model, each, sorted(needed)))
+            open_tables.append(self._complete(model, each, sorted(needed)))
         return sorted(needed)
 
     def read_only(self, depths: Iterable[int]) -> "FeatureCache":
@@ -229,8 +229,8 @@ class FeatureCache:
             ValueError: As `features`.
         """
         requests = self._training_requests(model, [depth], data, views, None, seed)
-        held = [self._found(each) for each in requests]
-        needed = missing_bytes(requests, held)[depth]
+        open_tables = [self._found(each) for each in requests]
+        needed = missing_bytes(requests, open_tables)[depth]
         self._store.check_room(needed, training_in_words([depth], views))
         clean, validation, *augmented = (
             CachedFeatures(self._complete(model, each)[depth], each.split.rows) for each in requests

@@ -65,7 +65,9 @@ def record_of_card(card: dict[str, Any]) -> ModelRecord:
     return _record({name: value for name, value in facts.items() if value is not None})
 
 
-def _record(values: dict[str, Any]) -> ModelRecord:
+def _record(values: Any) -> ModelRecord:
+    if not isinstance(values, dict):
+        raise TypeError("expected names and values")
     known = {each.name: values[each.name] for each in fields(ModelRecord) if each.name in values}
     if "class_names" in known:
         known["class_names"] = tuple(known["class_names"])

@@ -7,17 +7,20 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import crackdet
 from crackdet.files import write_json
 from crackdet.runs.files import CONFIG
 
-if TYPE_CHECKING:
-    from crackdet.data import CrackData
+
+class HasFacts(Protocol):
+    """Data that tell what they are, such as `crackdet.data.CrackData`."""
+
+    def facts(self) -> dict[str, Any]: ...
 
 
-def run_record(options: Mapping[str, Any], data: "CrackData | None" = None) -> dict[str, Any]:
+def run_record(options: Mapping[str, Any], data: HasFacts | None = None) -> dict[str, Any]:
     """Returns what is needed to repeat a run and to know what it was made of.
 
     Args:
@@ -66,7 +69,7 @@ def versions() -> dict[str, str]:
 def write_config(
     run_dir: str | os.PathLike[str],
     options: Mapping[str, Any],
-    data: "CrackData | None" = None,
+    data: HasFacts | None = None,
 ) -> Path:
     """Writes `run_record(options, data)` to config.json in a run's folder.
 

@@ -30,6 +30,15 @@ def test_importing_crackdet_loads_no_heavy_library(tmp_path: Path) -> None:
     assert loaded == "[]"
 
 
+def test_a_gpu_is_shared_by_default_from_python_too(tmp_path: Path) -> None:
+    code = (
+        "import os; os.environ['XLA_PYTHON_CLIENT_PREALLOCATE'] = 'true'; import crackdet\n"
+        "names = 'TF_FORCE_GPU_ALLOW_GROWTH', 'XLA_PYTHON_CLIENT_PREALLOCATE'\n"
+        "print([os.environ[name] for name in names])"
+    )
+    assert run_elsewhere(code, tmp_path) == "['true', 'true']", "growth, unless told otherwise"
+
+
 @pytest.mark.parametrize("name", crackdet.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(crackdet, name) is not None

@@ -2,10 +2,11 @@
 
 import csv
 import functools
+import gc
 import json
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
 import keras_tuner
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 from crackdet.data import CrackData
+from tests.standin import standin_classifier
+from tests.tuning.programs import Programs
 from tuning import SearchResult, SearchSpace, search
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, make_oracle
@@ -21,18 +24,42 @@ from tuning.scheduler import run_trials
 from tuning.tasks import Finished, Outcome, Task, attempt
 
 SIZE = 32
+PROGRAMS = pytest.StashKey[Programs]()
 
-# The search `whole`, one trial a job.
-SPACE = SearchSpace(unfreeze_depth=1)
-OPTIONS = {"tuner": "random", "max_trials": 4, "epochs": 1, "alpha": 0.35, "weights": None}
+# The search `whole`, one trial a job, at rates that learn in a dozen steps: two trials, and the
+# better one again on all images.
+SPACE = SearchSpace(learning_rate=(0.3, 3.0), unfreeze_depth=1)
+OPTIONS = {
+    "tuner": "random",
+    "max_trials": 2,
+    "search_images": 24,
+    "halving_factor": 2,
+    "epochs": 2,
+    "classifier": standin_classifier,
+    "keep_checkpoints": 2,
+}
+# The same two trials, none of which is run again.
+ONE_ROUND = OPTIONS | {"halving_factor": None}
 
 
 def patches(count, seed):
-    """Grey noise, darker where the label is 1."""
+    """Grey noise, strong where the label is 0 and faint where it is 1."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 2
-    images = random.normal(150, 20, (count, SIZE, SIZE, 3)) - 60 * labels[:, None, None, None]
+    strength = np.where(labels, 2, 80)[:, None, None, None]
+    images = 128 + strength * random.standard_normal((count, SIZE, SIZE, 3))
     return np.clip(images, 0, 255).astype(np.uint8), labels
+
+
+def small_data():
+    return CrackData.from_arrays(patches(48, 1), patches(16, 2), patches(4, 3), batch_size=4)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_search_for_garbage():
+    """Leaves alone what was imported: to look through it while Keras traces takes a fifth more."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,9 +68,21 @@ def ctrl_c_works():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Has what programs need imported while other tests run."""
+    if any("programs" in item.fixturenames for item in session.items):
+        session.stash[PROGRAMS] = Programs()
+
+
+@pytest.fixture(scope="session")
+def programs(request, ctrl_c_works) -> Iterator[Programs]:
+    with request.session.stash[PROGRAMS] as started:
+        yield started
+
+
 @pytest.fixture(scope="session")
 def data() -> CrackData:
-    return CrackData.from_arrays(patches(24, 1), patches(16, 2), patches(4, 3), batch_size=12)
+    return small_data()
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +90,12 @@ def whole(data, tmp_path_factory) -> SearchResult:
     """A search that nothing disturbed, with one worker; disturbed ones must end as it did."""
     folder = tmp_path_factory.mktemp("whole") / "search"
     return search(data, directory=folder, space=SPACE, workers=1, verbose=0, **OPTIONS)
+
+
+def loss_of(model, split):
+    """The mean cross-entropy of a classifier on a split, from its probabilities."""
+    probabilities = model.predict(split.in_order(), verbose=0)
+    return -np.log(probabilities[np.arange(len(split.labels)), split.labels]).mean()
 
 
 def read_rows(folder, *, seconds=False):
@@ -129,6 +174,7 @@ def trials(tmp_path) -> Callable[..., list[Finished]]:
         workers=1,
         executor=None,
         rungs=(),
+        **options,
     ):
         objective = keras_tuner.Objective("val_loss", "min")
         space = space or SearchSpace()
@@ -158,7 +204,8 @@ def trials(tmp_path) -> Callable[..., list[Finished]]:
             Ledger(oracle, book, seed=seed, ahead=ahead),
             functools.partial((executor or Inline()).submit, job),
             workers=workers,
-            watcher=watcher or Recorder(),
+            watchers=(watcher or Recorder(),),
+            **options,
         )
 
     return run

@@ -1,37 +1,22 @@
 """Real searches whose processes are killed, stopped, or left without room, each ending well."""
 
 import dataclasses
-import itertools
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from tests.tuning.conftest import OPTIONS, SPACE, ended_trials, patches, read_rows
+from tests.tuning.conftest import ONE_ROUND, OPTIONS, SPACE, ended_trials, loss_of, read_rows
 from tests.tuning.processes import members, trials, wait_for, wait_until_gone
-from tuning import SearchSpace, search
+from tuning import search
 from tuning.executors.processes import TrialProcesses
 
 pytestmark = pytest.mark.slow
 
-HALVING = {"search_images": 12, "halving_factor": 2, "max_trials": 3}
-PROGRAM = """
-import json, sys
-import numpy as np
-from crackdet.data import CrackData
-from tuning import SearchSpace, search
-
-parts = np.load(sys.argv[1])
-data = CrackData.from_arrays(
-    *[(parts[f"x{i}"], parts[f"y{i}"]) for i in range(3)], batch_size=12)
-search(data, directory=sys.argv[2], space=SearchSpace(unfreeze_depth=1), **json.loads(sys.argv[3]))
-"""
+BUSY = 0.3  # seconds of a processor after which a trial is at work
 
 
 def ended(folder):
@@ -45,8 +30,9 @@ def checkpoints(folder):
 
 
 def curves(folder):
-    """Trials of which there are curves."""
-    return {path.parent.name for path in folder.glob("tensorboard/*/*")}
+    """The sizes of the curves of each trial that has some."""
+    files = sorted(folder.glob("tensorboard/*/*"))
+    return [(path.parent.name, path.stat().st_size) for path in files]
 
 
 @pytest.fixture
@@ -67,8 +53,8 @@ def killing(tmp_path):
             count = ended(tmp_path / "search")
             for process in found:
                 before = begun.setdefault(process.pid, count)
-                # It has worked for a while, and has seconds before it.
-                busy = process.seconds > 0.5 and process.pid not in dead
+                # It has worked for a while, and has a second before it.
+                busy = process.seconds > BUSY and process.pid not in dead
                 if busy and when(before, len(dead)):
                     os.kill(process.pid, signal.SIGKILL)
                     dead.append(process.pid)
@@ -82,11 +68,18 @@ def killing(tmp_path):
 
 
 def test_an_undisturbed_search_leaves_the_best_weights_and_all_curves(whole):
-    assert [row["status"] for row in whole.trials] == ["completed"] * 4
-    ranked = sorted(whole.trials, key=lambda row: row["val_loss"])
-    assert checkpoints(whole.directory) == {f"trial_{row['trial']}" for row in ranked[:3]}
-    assert curves(whole.directory) == {row["trial"] for row in whole.trials}
+    assert [row["status"] for row in whole.trials] == ["completed"] * 3
+    assert [row["images"] for row in whole.trials] == [24, 24, 48]
+    ranked = sorted(whole.trials, key=lambda row: (-row["images"], row["val_loss"]))
+    assert checkpoints(whole.directory) == {f"trial_{row['trial']}" for row in ranked[:2]}
+    assert [trial for trial, size in curves(whole.directory) if size] == ["0", "1", "2"]
     assert not (whole.directory / "cache").exists()
+
+
+def test_the_model_of_the_best_trial_is_the_one_that_was_measured(whole, data):
+    best = whole.trials[-1]["val_loss"]
+    assert best < 0.9 * np.log(2)  # which no constant model goes below
+    assert loss_of(whole.load_best(), data.validation) == pytest.approx(best, rel=1e-3)
 
 
 def test_a_killed_trial_is_run_again_with_two_workers(data, tmp_path, whole, killing, capsys):
@@ -96,65 +89,46 @@ def test_a_killed_trial_is_run_again_with_two_workers(data, tmp_path, whole, kil
     assert "is run again: the process was killed by SIGKILL." in capsys.readouterr().out
     assert read_rows(tmp_path / "search") == read_rows(whole.directory)
     assert found.best == whole.best
+    assert curves(tmp_path / "search") == curves(whole.directory)
     assert not list((tmp_path / "search").glob("**/*.partial*"))
 
 
 def test_a_trial_that_is_killed_every_time_fails_and_the_search_goes_on(
     data, tmp_path, whole, killing
 ):
-    dead = killing(lambda ended, deaths: ended == 1 and deaths < 3)
-    search(data, directory=tmp_path / "search", space=SPACE, workers=1, verbose=0, **OPTIONS)
+    dead = killing(lambda ended, deaths: ended == 0 and deaths < 3)
+    search(data, directory=tmp_path / "search", space=SPACE, workers=1, verbose=0, **ONE_ROUND)
     assert len(dead) == 3
-    rows, expected = read_rows(tmp_path / "search"), read_rows(whole.directory)
-    assert [row["status"] for row in rows] == ["completed", "failed", "completed", "completed"]
-    assert rows[:1] + rows[2:] == expected[:1] + expected[2:]
-    assert "died 3 times, the last time: the process was killed by SIGKILL" in rows[1]["error"]
-    text = (tmp_path / "search" / "trial_1" / "error.txt").read_text()
-    assert text == rows[1]["error"] + "\n"
-
-
-@pytest.fixture(scope="module")
-def arrays(tmp_path_factory):
-    """The data as a file, for searches in a process of their own."""
-    path = tmp_path_factory.mktemp("data") / "parts.npz"
-    parts = [patches(24, 1), patches(16, 2), patches(4, 3)]
-    named = {f"{name}{i}": part[k] for i, part in enumerate(parts) for k, name in enumerate("xy")}
-    np.savez(path, **named)
-    return path
+    killed, other = read_rows(tmp_path / "search")
+    assert killed["status"] == "failed"
+    assert other == read_rows(whole.directory)[1]
+    assert "died 3 times, the last time: the process was killed by SIGKILL" in killed["error"]
+    text = (tmp_path / "search" / "trial_0" / "error.txt").read_text()
+    assert text == killed["error"] + "\n"
 
 
 @pytest.fixture
-def program(arrays, tmp_path):
+def program(programs, tmp_path):
     """Starts a search, and stops it as soon as something is true; returns what it wrote."""
 
-    def run(number, when, **options):
+    def run(number, when):
         log = tmp_path / "log.txt"
-        options = json.dumps({**OPTIONS, "workers": 2, **options})
-        with (
-            open(log, "w") as output,
-            subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(arrays), str(tmp_path / "search"), options],
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # a group of its own, as a shell's jobs have
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            ) as process,
-        ):
-            try:
-                wait_for(lambda: process.poll() is not None or when(process.pid), 120)
-                assert process.poll() is None, f"ended before it was stopped: {log.read_text()}"
-                own = [each.pid for each in members(process.pid)]
-                start = time.monotonic()
-                if number == signal.SIGINT:
-                    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-                else:
-                    os.kill(process.pid, number)
-                process.wait()
-                wait_until_gone(own)
-                assert not members(process.pid)
-                assert time.monotonic() - start < 5
-            finally:
-                process.kill()
+        pid = programs.start("search_here", log, folder=str(tmp_path / "search"), workers=2)
+        try:
+            wait_for(lambda: programs.poll(pid) is not None or when(pid), 120)
+            assert programs.poll(pid) is None, f"ended before it was stopped: {log.read_text()}"
+            own = [each.pid for each in members(pid)]
+            start = time.monotonic()
+            if number == signal.SIGINT:
+                os.killpg(pid, signal.SIGINT)  # as a terminal does
+            else:
+                os.kill(pid, number)
+            assert programs.wait(pid, 10) == -number
+            wait_until_gone(own, 2)  # to take Keras apart would take longer
+            assert not members(pid)
+            assert time.monotonic() - start < 5
+        finally:
+            programs.kill(pid)
         return log.read_text()
 
     return run
@@ -163,41 +137,37 @@ def program(arrays, tmp_path):
 def mid_trial(count, after=0, folder=None):
     """Says whether so many trials are at work, after so many have ended."""
     return lambda search: (
-        sum(each.seconds > 0.5 for each in trials(search)) >= count
+        sum(each.seconds > BUSY for each in trials(search)) >= count
         and (not after or ended(folder) >= after)
     )
 
 
-def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, program):
-    """It halves, so that its rounds must go on as well."""
-    options = {**OPTIONS, **HALVING}
-    whole = search(data, directory=tmp_path / "whole", space=SPACE, workers=1, verbose=0, **options)
+def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, whole, program):
     folder = tmp_path / "search"
     # Ctrl-C while the features are computed.
-    text = program(signal.SIGINT, lambda _: (folder / "cache").exists(), **HALVING)
+    text = program(signal.SIGINT, lambda _: (folder / "cache").exists())
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text  # the program's own
     # Ctrl-C while two trials run.
-    text = program(signal.SIGINT, mid_trial(2), **HALVING)
+    text = program(signal.SIGINT, mid_trial(2))
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text
     # A kill in the last round.
-    program(signal.SIGKILL, mid_trial(1, after=3, folder=folder), **HALVING)
-    assert ended(folder) in (3, 4)
+    program(signal.SIGKILL, mid_trial(1, after=2, folder=folder))
+    assert ended(folder) == 2
     assert not (folder / "best_hyperparameters.json").exists()
     # A row is written before the journal's end: a kill between the two has the trial run again.
     noted = ended_trials(folder)
     first = [row for row in read_rows(folder, seconds=True) if row["trial"] in noted]
     assert len(first) == len(noted)
-    found = search(data, directory=folder, space=SPACE, workers=2, verbose=0, **options)
+    found = search(data, directory=folder, space=SPACE, workers=2, verbose=0, **OPTIONS)
     rows = read_rows(folder)
     assert rows == read_rows(whole.directory)
-    assert [row["images"] for row in rows] == ["12"] * 3 + ["24"] * 2
     assert found.best == whole.best
     assert checkpoints(folder) == checkpoints(whole.directory)
-    assert curves(folder) == {row["trial"] for row in rows}
+    assert curves(folder) == curves(whole.directory)
     assert not (folder / "cache").exists()
     # Finished trials were not run again: their seconds are those of the killed search.
     assert all(row in read_rows(folder, seconds=True) for row in first)
@@ -212,30 +182,23 @@ class OneFails(TrialProcesses):
         return super().submit(fn, recipe, part, tasks, *more)
 
 
-def test_a_grid_is_the_same_with_two_workers_and_a_failure_leaves_its_traceback(data, tmp_path):
-    options = OPTIONS | {"tuner": "grid", "max_trials": 3}
-    space = SearchSpace(dropout=0.2, learning_rate=(1e-4, 1e-2), unfreeze_depth=1)
-    for workers in (1, 2):
-        with OneFails() as executor:
-            search(
-                data,
-                directory=tmp_path / str(workers),
-                space=space,
-                workers=workers,
-                executor=executor,
-                verbose=0,
-                **options,
-            )
-    rows = read_rows(tmp_path / "1")
-    assert rows == read_rows(tmp_path / "2")
-    assert [row["status"] for row in rows] == ["completed", "failed", "completed"]
-    assert len({row["learning_rate"] for row in rows}) == 3
-    text = (tmp_path / "2" / "trial_1" / "error.txt").read_text()
+def test_a_failure_leaves_its_traceback_and_the_others_their_curves(data, tmp_path):
+    options = ONE_ROUND | {"tuner": "grid"}
+    folder = tmp_path / "search"
+    with OneFails() as executor:
+        search(
+            data,
+            directory=folder,
+            space=SPACE,
+            workers=2,
+            executor=executor,
+            verbose=0,
+            **options,
+        )
+    rows = read_rows(folder)
+    assert [row["status"] for row in rows] == ["completed", "failed"]
+    assert len({row["learning_rate"] for row in rows}) == 2
+    text = (folder / "trial_1" / "error.txt").read_text()
     assert "Traceback" in text
     assert "KeyError: 'nonsense'" in text
-    curves = [
-        sorted(path.stat().st_size for path in (tmp_path / name).glob("tensorboard/*/*"))
-        for name in ("1", "2")
-    ]
-    assert curves[0] == curves[1]
-    assert all(size for size in itertools.chain(*curves))
+    assert [trial for trial, size in curves(folder) if size] == ["0"]

@@ -1,12 +1,15 @@
 """What a search sends to a trial: the images of its round, its rivals, and features that fit."""
 
 import dataclasses
+import pickle
 
 import pytest
 
+from crackdet.data.splits import PicturesLeftOut
 from crackdet.features import FeatureCache
-from tests.tuning.conftest import Inline
+from tests.tuning.conftest import ONE_ROUND, SIZE, SPACE, Inline
 from tuning import jobs as module
+from tuning import search
 from tuning.jobs import Jobs
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Finished, Outcome, Task
@@ -32,7 +35,7 @@ class Submitted(Inline):
 
 @pytest.fixture
 def board(tmp_path):
-    return Leaderboard(tmp_path, "val_loss", "min", keep_checkpoints=1, images=24)
+    return Leaderboard(tmp_path, "val_loss", "min", keep_checkpoints=1, images=48)
 
 
 @pytest.fixture
@@ -63,14 +66,14 @@ def make(data, board, tmp_path, *, pruning=True, **options):
 
 def test_a_trial_gets_the_images_of_its_round_and_none_of_test(data, board, tmp_path, asked):
     jobs, calls = make(data, board, tmp_path)
-    first, second = task("00", **{"tuner/images": 12}), task("01")
+    first, second = task("00", **{"tuner/images": 24}), task("01")
     jobs.prepare([first, second])
     for each in (first, second):
         jobs.submit([each])
     parts = [part for _, part, *_ in calls]
-    assert [part.train.num_images for part in parts] == [12, 24]
+    assert [part.train.num_images for part in parts] == [24, 48]
     assert [part.test.num_images for part in parts] == [0, 0]
-    assert [count for count, _ in asked] == [12, 24]
+    assert [count for count, _ in asked] == [24, 48]
 
 
 def test_features_ahead_are_asked_for_each_time(data, board, tmp_path, asked):
@@ -78,7 +81,7 @@ def test_features_ahead_are_asked_for_each_time(data, board, tmp_path, asked):
     jobs, _ = make(data, board, tmp_path, ahead=(4,))
     jobs.prepare([task("00", 1), task("01", 3)])
     jobs.prepare([task("02", 2)])
-    assert asked == [(24, [0, 1, 3, 4]), (24, [0, 2, 4])]
+    assert asked == [(48, [0, 1, 3, 4]), (48, [0, 2, 4])]
 
 
 def test_rivals_are_trials_of_the_same_images_that_did_not_fail(data, board, tmp_path, asked):
@@ -87,14 +90,14 @@ def test_rivals_are_trials_of_the_same_images_that_did_not_fail(data, board, tmp
         "01": Outcome(error="no luck"),
     }
     for name, outcome in outcomes.items():
-        board.add(Finished(task(name), outcome))
-    fewer = task("02", **{"tuner/images": 12})
-    board.add(Finished(fewer, dataclasses.replace(outcomes["00"], losses=(0.9, 0.8))))
+        board.finished(Finished(task(name), outcome))
+    fewer = task("02", **{"tuner/images": 24})
+    board.finished(Finished(fewer, dataclasses.replace(outcomes["00"], losses=(0.9, 0.8))))
     jobs, calls = make(data, board, tmp_path)
     jobs.submit([task("03")])
-    jobs.submit([task("04", **{"tuner/images": 12})])
+    jobs.submit([task("04", **{"tuner/images": 24})])
     assert [list(others) for *_, others, _ in calls] == [[(0.6, 0.5)], [(0.9, 0.8)]]
-    assert [bar for *_, bar in calls] == [0.5, float("-inf")]
+    assert [cutoff for *_, cutoff in calls] == [0.5, float("-inf")]
     unpruned, calls = make(data, board, tmp_path, pruning=False)
     unpruned.submit([task("05")])
     assert list(calls[0][3]) == []
@@ -104,7 +107,61 @@ def test_a_trial_makes_no_room_for_what_the_search_found_none_for(data, board, t
     jobs, calls = make(data, board, tmp_path)
     jobs.prepare([task("00", 2), task("01", 6)])
     jobs.submit([task("01", 6)])
-    assert calls[0][0].hypermodel["cache"]._refused == {6}
+    assert calls[0][0].hypermodel["cache"]._read_only == {6}
     jobs.prepare([task("02", 3)])
     jobs.submit([task("02", 3)])
-    assert calls[1][0].hypermodel["cache"]._refused == {6}
+    assert calls[1][0].hypermodel["cache"]._read_only == {6}
+
+
+def test_pictures_stay_behind_where_features_are_kept(data, board, tmp_path, asked):
+    jobs, calls = make(data, board, tmp_path)
+    jobs.prepare([task("00", 1), task("01", 6)])
+    for each in (task("00", 1), task("01", 6), task("02", 3)):  # there is no room at 6, nor any yet
+        jobs.submit([each])
+    pictures = SIZE * SIZE * 3 * (data.train.num_images + data.validation.num_images)
+    kept, refused, unprepared = (len(pickle.dumps(call)) for call in calls)
+    assert kept < pictures / 10
+    assert min(refused, unprepared) > pictures
+    part = calls[0][1]
+    assert part.train.digests == data.train.digests
+    with pytest.raises(PicturesLeftOut):
+        part.train.images([0])
+
+
+def test_only_what_lacked_pictures_runs_again_and_gets_them(data, board, tmp_path, asked):
+    jobs, calls = make(data, board, tmp_path)
+    jobs.prepare([task("00", 1)])
+    jobs.submit([task("00", 1)])
+    assert not jobs.mended(RuntimeError("killed by SIGKILL"))
+    jobs.submit([task("00", 1)])
+    assert jobs.mended(PicturesLeftOut("left behind"))
+    jobs.submit([task("00", 1)])
+    assert jobs.mended(PicturesLeftOut("left behind")), "one that was sent before"
+    sizes = [len(pickle.dumps(call)) for call in calls]
+    assert sizes[0] == sizes[1] < sizes[2] / 10
+
+
+class Elsewhere(Inline):
+    """Runs jobs as a machine does that has a cache of its own, in the same folder there."""
+
+    def __init__(self, folder):
+        self.cache = FeatureCache(folder, verbose=0)
+        self.pictures = []
+
+    def submit(self, fn, recipe, part, *more):
+        recipe = dataclasses.replace(recipe, hypermodel={**recipe.hypermodel, "cache": self.cache})
+        future = super().submit(fn, recipe, part, *more)
+        self.pictures.append(not isinstance(future.exception(), PicturesLeftOut))
+        return future
+
+
+@pytest.mark.slow
+def test_a_trial_that_finds_no_features_comes_back_for_the_pictures(data, tmp_path, whole, capsys):
+    executor = Elsewhere(tmp_path / "elsewhere")
+    options = ONE_ROUND | {"max_trials": 1}
+    found = search(data, directory=tmp_path / "search", space=SPACE, executor=executor, **options)
+    assert executor.pictures == [False, True]
+    assert "is run again" not in capsys.readouterr().out  # no process has died
+    (trial,) = found.trials
+    assert trial["status"] == "completed"
+    assert trial["val_loss"] == pytest.approx(whole.trials[0]["val_loss"], rel=1e-3)

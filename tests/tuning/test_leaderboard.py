@@ -7,9 +7,9 @@ import os
 import pytest
 
 from crackdet.errors import CrackdetError
+from crackdet.runs.files import checkpoint
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Finished, Outcome, Task
-from tuning.trial import checkpoint
 
 
 def finished(number, loss=None, *, error=""):
@@ -26,8 +26,8 @@ def read(folder):
 
 def test_trials_csv_has_a_row_for_each_trial_and_full_precision(tmp_path):
     board = Leaderboard(tmp_path, "val_loss", "min", 3, images=100)
-    board.add(finished(0, 0.1 + 0.2))
-    board.add(finished(1, error='ValueError: "two", words'))
+    board.finished(finished(0, 0.1 + 0.2))
+    board.finished(finished(1, error='ValueError: "two", words'))
     rows = read(tmp_path)
     hyperparameters = ["dropout", "learning_rate", "unfreeze_depth"]
     results = ["val_loss", "val_accuracy", "images", "epochs", "seconds", "seed", "error"]
@@ -45,7 +45,7 @@ def test_trials_csv_has_a_row_for_each_trial_and_full_precision(tmp_path):
 def test_ranks_by_the_objective_and_never_a_failure(tmp_path, objective, direction, best):
     board = Leaderboard(tmp_path, objective, direction, 3, images=100)
     for trial in (finished(0, 0.3), finished(1, error="E"), finished(2, 0.1), finished(3, 0.1)):
-        board.add(trial)
+        board.finished(trial)
     assert [trial.task.trial for trial in board.ranked()] == [best, "03", "00"]
     assert [trial.task.trial for trial in board.failures()] == ["01"]
     assert board.metrics[0] == objective
@@ -57,10 +57,10 @@ def test_keeps_the_checkpoints_of_the_best_alone(tmp_path, keep):
     board = Leaderboard(tmp_path, "val_loss", "min", keep, images=100)
     losses = [0.5, 0.4, 0.6, 0.1]
     for number, loss in enumerate(losses):
-        path = checkpoint(tmp_path, f"{number:02}")
+        path = tmp_path / checkpoint(f"{number:02}")
         path.parent.mkdir()
         path.write_bytes(b"weights")
-        board.add(finished(number, loss))
+        board.finished(finished(number, loss))
         left = {path.parent.name for path in tmp_path.glob("trial_*/*.h5")}
         order = sorted(range(number + 1), key=losses.__getitem__)
         assert left == {f"trial_{each:02}" for each in order[:keep]}
@@ -68,10 +68,10 @@ def test_keeps_the_checkpoints_of_the_best_alone(tmp_path, keep):
 
 def test_trials_on_more_images_come_first(tmp_path):
     board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
-    board.add(finished(0, 0.1))
+    board.finished(finished(0, 0.1))
     more = finished(1, 0.3)
     more.task.values["tuner/images"] = 400
-    board.add(more)
+    board.finished(more)
     assert [trial.task.trial for trial in board.ranked()] == ["01", "00"]
     assert [row["images"] for row in read(tmp_path)] == ["100", "400"]
 
@@ -84,47 +84,53 @@ def test_writes_what_a_trial_left_and_removes_what_a_killed_search_did(tmp_path)
     trial = finished(0, 0.1)
     files = {"tensorboard/00/events.2": b"curves", "trial_00/checkpoint.weights.h5": b"weights"}
     board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
-    board.add(Finished(trial.task, dataclasses.replace(trial.outcome, files=files)))
+    board.finished(Finished(trial.task, dataclasses.replace(trial.outcome, files=files)))
     assert not any(path.exists() for path in stale)
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
     assert board.trials[0].outcome.files == {}  # megabytes, and they are on disk
 
 
 @pytest.mark.parametrize(
-    ("keep", "images", "bar"),
+    ("keep", "images", "cutoff"),
     [(0, 100, -math.inf), (2, 100, 0.3), (2, 400, None), (2, 50, -math.inf), (4, 100, None)],
 )
-def test_tells_what_a_trial_must_beat_to_be_kept(tmp_path, keep, images, bar):
+def test_tells_what_a_trial_must_beat_to_be_kept(tmp_path, keep, images, cutoff):
     board = Leaderboard(tmp_path, "val_loss", "min", keep, images=100)
     for trial in (finished(0, 0.5), finished(1, 0.3), finished(2, 0.1)):
-        board.add(trial)
-    assert board.bar(images) == bar
+        board.finished(trial)
+    assert board.checkpoint_cutoff(images) == cutoff
 
 
 def test_what_a_trial_left_before_a_restart_stays(tmp_path):
     trial = finished(0, 0.1)
     files = {"tensorboard/00/events.2": b"curves", "trial_00/checkpoint.weights.h5": b"weights"}
     board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
-    board.add(Finished(trial.task, dataclasses.replace(trial.outcome, files=files)))
-    Leaderboard(tmp_path, "val_loss", "min", 1, images=100).add(trial, replayed=True)
+    board.finished(Finished(trial.task, dataclasses.replace(trial.outcome, files=files)))
+    Leaderboard(tmp_path, "val_loss", "min", 1, images=100).finished(trial, replayed=True)
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
 
 
-def test_a_pruned_trial_comes_after_others_and_sets_no_bar(tmp_path):
+def test_a_pruned_trial_comes_after_others_and_sets_no_cutoff(tmp_path):
     board = Leaderboard(tmp_path, "val_accuracy", "max", 1, images=100)
     pruned = finished(0, 0.1)
-    board.add(Finished(pruned.task, dataclasses.replace(pruned.outcome, pruned=True)))
-    assert board.bar(100) is None
-    board.add(finished(1, 0.2))
+    board.finished(Finished(pruned.task, dataclasses.replace(pruned.outcome, pruned=True)))
+    assert board.checkpoint_cutoff(100) is None
+    board.finished(finished(1, 0.2))
     assert [trial.task.trial for trial in board.ranked()] == ["01", "00"]
-    assert board.bar(100) == 0.8
+    assert board.checkpoint_cutoff(100) == 0.8
 
 
-def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize("what", ["tuning.leaderboard", "crackdet.runs.trials"])
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch, what):
+    """One that has no room for a trial's files, or for trials.csv."""
+
     def full(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("tuning.leaderboard.atomic_write", full)
+    monkeypatch.setattr(f"{what}.atomic_write", full)
     board = Leaderboard(tmp_path, "val_loss", "min", 1, images=100)
+    trial = finished(0, 0.1)
+    outcome = dataclasses.replace(trial.outcome, files={"trial_00/checkpoint.weights.h5": b"w"})
     with pytest.raises(CrackdetError, match=r"Cannot write .*No space left.*goes on where"):
-        board.add(finished(0, 0.1))
+        board.finished(Finished(trial.task, outcome))
+    assert not (tmp_path / "trials.csv").exists()

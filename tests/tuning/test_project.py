@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from crackdet.errors import CrackdetError
-from tuning.project import LOCK, Journal, open_project, writing
+from crackdet.runs.files import SEARCH_LOCK
+from tuning.project import Journal, open_project, writing
 
 OPTIONS = {"tuner": "random", "space": {"dropout": (0.0, 0.5)}, "seed": 0}
 
@@ -74,7 +75,7 @@ def test_two_processes_cannot_search_in_one_folder(tmp_path):
     with open_project(tmp_path / "search", {"seed": 0}):
         pass
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "search" / LOCK)],
+        [sys.executable, "-c", program, str(tmp_path / "search" / SEARCH_LOCK)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -16,6 +16,12 @@ from tuning.scheduler import next_job
 from tuning.tasks import Outcome, Task, attempt
 
 DEEP = SearchSpace(unfreeze_depth=(1, 6))  # one trial a job, in their order
+LINE = SearchSpace(0.3, (1e-5, 1e-2), 4)
+
+
+def few(tuner):
+    """Options of a search of 8 trials; of 5 in one dimension by the oracle that takes its time."""
+    return {"space": LINE, "max_trials": 5} if tuner == "bayesian" else {"max_trials": 8}
 
 
 def by_trial(found):
@@ -74,33 +80,32 @@ def test_a_stopped_search_goes_on_once_the_cause_is_mended(trials, tmp_path):
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_search_cut_off_anywhere_ends_as_an_undisturbed_one(trials, tmp_path, tuner):
-    whole = tmp_path / "whole.jsonl"
-    expected = trials(tuner, journal=whole, fails={"2"})
+    whole, options = tmp_path / "whole.jsonl", few(tuner) | {"fails": {"2"}}
+    expected = trials(tuner, journal=whole, **options)
     lines = whole.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 16
-    # The Bayesian oracle takes its time.
-    for cut in (12,) if tuner == "bayesian" else range(0, 16, 3):
+    assert len(lines) == 2 * len(expected) == 2 * options["max_trials"]
+    for cut in (7,) if tuner == "bayesian" else range(0, 16, 3):
         journal = tmp_path / f"cut{cut}.jsonl"
         journal.write_bytes(b"".join(lines[:cut]) + b"".join(lines[cut : cut + 1])[:9])
         ended = {e["trial"] for e in map(json.loads, lines[:cut]) if e["event"] == "end"}
         watcher = Recorder()
-        found = trials(tuner, journal=journal, fails={"2"}, watcher=watcher)
+        found = trials(tuner, journal=journal, watcher=watcher, **options)
         assert by_trial(found) == by_trial(expected)
         # Finished trials are not run again, those that were cut off are.
         assert set(watcher.replayed) == ended
-        assert sorted(watcher.begun) == sorted(set(map(str, range(8))) - ended)
+        assert sorted(watcher.begun) == sorted(set(by_trial(expected)) - ended)
 
 
-@pytest.mark.parametrize("cut", [10, 11, 13])
-def test_a_bayesian_search_of_two_workers_cut_off_ends_as_an_undisturbed_one(trials, tmp_path, cut):
+def test_a_bayesian_search_of_two_workers_cut_off_ends_as_an_undisturbed_one(trials, tmp_path):
     """What runs at once is estimated from what has ended, not from an earlier proposal."""
-    options = {"space": SearchSpace(0.3, (1e-5, 1e-2), 4), "workers": 2}
+    options = {"space": LINE, "workers": 2}
     whole = tmp_path / "whole.jsonl"
     expected = trials("bayesian", journal=whole, **options)
     lines = whole.read_bytes().splitlines(keepends=True)
-    journal = tmp_path / "cut.jsonl"
-    journal.write_bytes(b"".join(lines[:cut]))
-    assert by_trial(trials("bayesian", journal=journal, **options)) == by_trial(expected)
+    for cut in (10, 11, 13):
+        journal = tmp_path / f"cut{cut}.jsonl"
+        journal.write_bytes(b"".join(lines[:cut]))
+        assert by_trial(trials("bayesian", journal=journal, **options)) == by_trial(expected)
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
@@ -109,14 +114,20 @@ def test_several_workers_lose_and_repeat_nothing(trials, tmp_path, tuner):
         time.sleep(0.02 * (int(task.trial) % 3))  # trials end in another order than they begin
         return bowl(task)
 
-    runs = []
+    runs, options = [], few(tuner)
     for run in ("one", "two"):
         with ThreadPoolExecutor(3) as executor:
             journal = tmp_path / f"{run}.jsonl"
             found = trials(
-                tuner, journal=journal, train=slow_at_times, workers=3, executor=executor
+                tuner,
+                journal=journal,
+                train=slow_at_times,
+                workers=3,
+                executor=executor,
+                **options,
             )
-        assert sorted(each.task.trial for each in found) == list(map(str, range(8)))
+        assert sorted(by_trial(found)) == list(map(str, range(options["max_trials"])))
+        assert len(by_trial(found)) == len(found)
         runs.append(by_trial(found))
     assert runs[0] == runs[1]
     if tuner in ("random", "grid"):
@@ -159,12 +170,52 @@ class Mortal(Inline):
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_trial_whose_process_dies_is_run_again(trials, tmp_path, tuner):
-    expected = trials(tuner, journal=tmp_path / "whole.jsonl")
+    options = few(tuner)
+    expected = trials(tuner, journal=tmp_path / "whole.jsonl", **options)
     watcher = Recorder()
-    found = trials(tuner, executor=Mortal("3", times=2), watcher=watcher)
+    found = trials(tuner, executor=Mortal("3", times=2), watcher=watcher, **options)
     assert by_trial(found) == by_trial(expected)
     assert watcher.dead.count("3") == 2
-    assert len(watcher.ended) == len(found) == 8  # none lost, none counted twice
+    # None lost, none counted twice.
+    assert len(watcher.ended) == len(found) == options["max_trials"]
+
+
+def test_a_job_whose_cause_is_mended_runs_again_and_counts_as_no_death(trials, tmp_path):
+    """However often that is: three deaths would fail the trial."""
+    asked = []
+
+    def mended(error):
+        asked.append(str(error))
+        return "SIGKILL" in str(error)
+
+    watcher = Recorder()
+    found = trials(
+        "random", space=DEEP, executor=Mortal("3", times=5), watcher=watcher, mended=mended
+    )
+    assert asked == ["killed by SIGKILL"] * 5
+    assert watcher.dead == []
+    assert watcher.begun.count("3") == 6
+    expected = trials("random", space=DEEP, journal=tmp_path / "whole.jsonl")
+    assert by_trial(found) == by_trial(expected)
+
+
+def test_what_a_watcher_could_not_write_is_not_in_the_journal(trials, tmp_path):
+    """So that the trial runs again, and its row is written in the end."""
+
+    class FullDisk(Recorder):
+        def finished(self, trial, *, replayed):
+            if trial.task.trial == "2":
+                raise CrackdetError("no space left")
+            super().finished(trial, replayed=replayed)
+
+    journal = tmp_path / "journal.jsonl"
+    with pytest.raises(CrackdetError, match="no space left"):
+        trials("random", space=DEEP, journal=journal, watcher=FullDisk())
+    watcher = Recorder()
+    trials("random", space=DEEP, journal=journal, watcher=watcher)
+    assert watcher.replayed == ["0", "1"]
+    assert watcher.begun[0] == "2"
+    assert sorted(each.task.trial for each in watcher.ended) == list(map(str, range(8)))
 
 
 def test_a_trial_that_always_takes_its_process_down_fails_in_the_end(trials):
@@ -250,18 +301,23 @@ RUNGS = (Rung(10, 8), Rung(40, 2), Rung(80, 1))
 
 @pytest.mark.parametrize("tuner", ["random", "grid", "bayesian"])
 def test_halving_takes_the_best_further(trials, tmp_path, tuner):
-    journal = tmp_path / "halving.jsonl"
-    found = trials(tuner, rungs=RUNGS, fails={"03"}, journal=journal)
+    options = few(tuner)
+    count = options["max_trials"]
+    options |= {"rungs": (Rung(10, count), *RUNGS[1:]), "journal": tmp_path / "halving.jsonl"}
+    failing = f"{3:0{len(str(count + 2))}}"
+    found = trials(tuner, fails={failing}, **options)
     tasks = {each.task.trial: each.task for each in found}
     loss = {each.task.trial: each.outcome.metrics.get("val_loss", 99) for each in found}
-    assert [tasks[trial].images for trial in sorted(tasks)] == [10] * 8 + [40] * 2 + [80]
-    first = sorted(sorted(tasks)[:8], key=loss.get)
-    assert [tasks[trial].values["tuner/trial_id"] for trial in ("08", "09")] == first[:2]
-    for trial, origin in (("08", first[0]), ("09", first[1])):
+    assert loss[failing] == 99
+    numbers = sorted(tasks)
+    assert [tasks[trial].images for trial in numbers] == [10] * count + [40] * 2 + [80]
+    first = sorted(numbers[:count], key=loss.get)
+    assert [tasks[trial].values["tuner/trial_id"] for trial in numbers[-3:-1]] == first[:2]
+    for trial, origin in zip(numbers[-3:-1], first[:2], strict=True):
         assert tasks[trial].seed == tasks[origin].seed
-        assert tasks[trial].values["dropout"] == tasks[origin].values["dropout"]
-    assert tasks["10"].values["tuner/trial_id"] == first[0]
-    again = trials(tuner, rungs=RUNGS, fails={"03"}, journal=journal)
+        assert tasks[trial].values["learning_rate"] == tasks[origin].values["learning_rate"]
+    assert tasks[numbers[-1]].values["tuner/trial_id"] == first[0]
+    again = trials(tuner, fails={failing}, **options)
     assert by_trial(again) == by_trial(found)
 
 

@@ -14,12 +14,12 @@ import tuning.jobs
 import tuning.searching
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
+from tests.standin import standin_classifier
 from tests.tuning.conftest import SIZE, Inline, bowl, patches
 from tuning import CrackHyperModel, SearchSpace, search
 from tuning.jobs import search_part
 from tuning.tasks import Outcome, attempt
 
-SMALL = {"alpha": 0.35, "weights": None}
 SPACE = SearchSpace(unfreeze_depth=(0, 1))
 DEEP = SearchSpace(unfreeze_depth=(1, 6))  # one trial a job
 
@@ -49,7 +49,7 @@ def easy(monkeypatch, data):
             outcome = bowl(task)
             return Outcome({"val_loss": float("nan")}) if task.trial in diverge else outcome
 
-        def run_job(recipe, part, tasks, others, bar):
+        def run_job(recipe, part, tasks, others, cutoff):
             return [attempt(functools.partial(run_one, task), recipe.objective) for task in tasks]
 
         monkeypatch.setattr(tuning.jobs, "run_job", run_job)
@@ -168,9 +168,37 @@ def test_a_bayesian_search_goes_on_to_the_same_trials_with_fewer_workers(easy, t
     ("tuner", "max_trials", "workers"),
     [("random", 12, 16), ("bayesian", 12, 3), ("hyperband", 4, 2), ("bayesian", 100, 16)],
 )
-def test_a_tuner_that_learns_has_something_to_learn_from(monkeypatch, tuner, max_trials, workers):
-    monkeypatch.setattr(tuning.searching, "default_workers", lambda: 16)
-    assert tuning.searching._workers(None, tuner, max_trials) == workers
+def test_a_tuner_that_learns_has_something_to_learn_from(
+    easy, tmp_path, monkeypatch, tuner, max_trials, workers
+):
+    class Enough(Exception):  # noqa: N818
+        """Ends the search before it draws."""
+
+    def run_trials(*_, workers, **__):
+        raise Enough(workers)
+
+    monkeypatch.setattr(tuning.searching, "default_workers", lambda *_, **__: 16)
+    monkeypatch.setattr(tuning.searching, "local_executor", Inline)
+    monkeypatch.setattr(tuning.searching, "run_trials", run_trials)
+    with pytest.raises(Enough, match=f"^{workers}$"):
+        easy(tmp_path / "search", tuner=tuner, max_trials=max_trials, workers=None, executor=None)
+
+
+def test_so_many_trials_run_at_once_as_their_memory_allows(easy, tmp_path, monkeypatch):
+    asked = []
+
+    def default_workers(*size, **options):
+        asked.append((*size, options))
+        return 2
+
+    monkeypatch.setattr(tuning.searching, "default_workers", default_workers)
+    monkeypatch.setattr(tuning.searching, "local_executor", Inline)
+    easy(tmp_path / "search", executor=None, workers=None, views=None, alpha=0.5, verbose=0)
+    assert asked == [
+        ((SIZE, SIZE), {"batch_size": 4, "alpha": 0.5, "unfreeze_depth": 6, "cached": False})
+    ]
+    made_with = json.loads((tmp_path / "search" / "search.json").read_text())["made_with"]
+    assert made_with["workers"] == 2
 
 
 def test_a_disk_that_is_full_of_features_stops_the_search_with_its_sentence(
@@ -182,7 +210,7 @@ def test_a_disk_that_is_full_of_features_stops_the_search_with_its_sentence(
     monkeypatch.setattr(CrackHyperModel, "fill_cache", full)
     options = {"tuner": "random", "max_trials": 2, "space": DEEP, "executor": Inline()}
     with pytest.raises(CrackdetError, match="no space"):
-        search(data, directory=tmp_path / "search", alpha=0.35, weights=None, **options)
+        search(data, directory=tmp_path / "search", **options)
     assert not (tmp_path / "search" / "trials.csv").exists()
 
 
@@ -197,13 +225,40 @@ def test_other_options_and_other_data_are_named(easy, tmp_path, data):
     easy(tmp_path / "search", max_trials=2)
     with pytest.raises(CrackdetError, match="epochs was 3 and is 4"):
         easy(tmp_path / "search", max_trials=2, epochs=4)
+    with pytest.raises(CrackdetError, match="mixed_precision was False and is True"):
+        easy(tmp_path / "search", max_trials=2, mixed_precision=True)
+    with pytest.raises(CrackdetError, match=r"classifier was .*new_classifier and is .*standin"):
+        easy(tmp_path / "search", max_trials=2, classifier=standin_classifier)
     with pytest.raises(CrackdetError, match=r"space was .* and is"):
         easy(tmp_path / "search", max_trials=2, space=SPACE)
-    other = CrackData.from_arrays(patches(24, 7), patches(16, 2), patches(4, 3), batch_size=12)
+    other = CrackData.from_arrays(patches(48, 7), patches(16, 2), patches(4, 3), batch_size=4)
     with pytest.raises(CrackdetError, match=r"options: data was .* and is"):
         search(other, directory=tmp_path / "search", tuner="random", max_trials=2, space=DEEP)
     with pytest.raises(CrackdetError, match="not empty"):
         easy(tmp_path / "search", max_trials=2, resume=False)
+
+
+def test_without_the_weights_of_the_best_trial_it_is_told_how_to_keep_them(easy, tmp_path):
+    found = easy(tmp_path / "search", keep_checkpoints=0)
+    with pytest.raises(CrackdetError, match=r"best trial; give it keep_checkpoints of 1 or more"):
+        found.load_best()
+
+
+@pytest.mark.slow
+def test_trials_of_mobilenet_start_from_trained_weights(data, tmp_path):
+    """All other searches of these tests are of the stand-in."""
+    found = search(
+        data,
+        directory=tmp_path / "search",
+        max_trials=1,
+        space=SearchSpace(learning_rate=1e-2, unfreeze_depth=1),
+        epochs=2,
+        weights="concrete",
+        executor=Inline(),
+    )
+    (trial,) = found.trials
+    assert trial["status"] == "completed"
+    assert trial["val_loss"] < 0.6  # a coin has 0.69
 
 
 def test_an_exhausted_space_ends_with_a_sentence(easy, tmp_path, capsys):
@@ -268,7 +323,7 @@ def test_search_images_take_a_stratified_part_and_enough_of_validation():
 def test_kerastuner_opens_the_project(easy, tmp_path):
     found = easy(tmp_path / "search", fails={"2"})
     tuner = keras_tuner.RandomSearch(
-        CrackHyperModel(SIZE, **SMALL), "val_loss", directory=tmp_path, project_name="search"
+        CrackHyperModel(SIZE), "val_loss", directory=tmp_path, project_name="search"
     )
     best = tuner.get_best_hyperparameters()[0]
     assert {name: best.values[name] for name in found.best} == found.best

@@ -9,12 +9,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from crackdet.devices import gpu_count
 from crackdet.memory import keep_freed_memory
-from tuning.executors.processes import answer, how_it_ended, watch_parent, without_main
+from tuning.executors.processes import (
+    answer,
+    how_it_ended,
+    watch_parent,
+    without_interrupts,
+    without_main,
+)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -54,6 +61,7 @@ class GpuProcesses(Executor):
         devices = list(range(gpu_count())) or [None] if devices is None else list(devices)
         self.workers = len(devices)
         self._context = multiprocessing.get_context("spawn")
+        resource_tracker.ensure_running()  # which would let interrupts through again
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -121,7 +129,7 @@ class GpuProcesses(Executor):
         with self._lock:
             if self._killed:
                 raise BrokenProcessPool("the executor has been shut down")
-            with _only_sees(device), without_main():
+            with _only_sees(device), without_main(), without_interrupts():
                 process.start()
             self._processes[place] = process
         theirs.close()
@@ -149,8 +157,14 @@ def _work(connection: Connection) -> None:
     keep_freed_memory()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            function, args, kwargs = connection.recv()
-            answer(connection, function, args, kwargs)
+            try:
+                function, args, kwargs = connection.recv()
+            except (EOFError, OSError):
+                raise
+            except Exception as raised:  # it cannot be unpickled here
+                connection.send((raised, None))
+            else:
+                answer(connection, function, args, kwargs)
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ class TrialProcesses(Executor):
             )
             # The first start waits for the server's imports. Ctrl-C must end it; nothing has
             # been forked yet. Later ones take milliseconds; cut in half, they would lose a process.
-            waiting = _without_interrupts() if self._used else contextlib.nullcontext()
+            waiting = without_interrupts() if self._used else contextlib.nullcontext()
             try:
                 _start_server()  # unless it runs
                 with sender, without_main(), waiting:
@@ -173,7 +173,7 @@ def _end_with_parent() -> None:
 
 def _start_server() -> None:
     """Starts the server that processes are forked from, where none runs."""
-    with _without_interrupts():
+    with without_interrupts():
         forkserver.ensure_running()
 
 
@@ -188,7 +188,7 @@ def _end_server() -> None:
 
 
 @contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Keeps Ctrl-C from processes that are started meanwhile, which take over what is blocked.
 
     The server ignores it by itself only after its imports, which it would end in a traceback.

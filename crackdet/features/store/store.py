@@ -95,8 +95,8 @@ class FeatureStore:
     def max_bytes(self) -> int:
         """Bytes of disk that the tables may take."""
         if self._limit is None:
-            held = sum(table.size for table in self.tables())
-            self._limit = int(SHARE_OF_FREE_DISK * (self._free() + held))
+            stored_bytes = sum(table.size for table in self.tables())
+            self._limit = int(SHARE_OF_FREE_DISK * (self._free() + stored_bytes))
         return self._limit
 
     def folder_of(self, meta: dict[str, Any]) -> Path:
@@ -150,7 +150,7 @@ class FeatureStore:
         Raises:
             CacheTooSmall: If they cannot.
         """
-        available = self._available() if needed else 0
+        available = self._available_bytes() if needed else 0
         if needed > available:
             raise CacheTooSmall(
                 f"{what} need {needed / GB:.3g} GB, and the cache has room for "
@@ -166,13 +166,13 @@ class FeatureStore:
         """
         self.check_room(needed, what)
         tables = self.tables()
-        held = sum(table.size for table in tables)
-        most = min(self.max_bytes, held + self._free())
+        stored_bytes = sum(table.size for table in tables)
+        allowed = min(self.max_bytes, stored_bytes + self._free())
         for table in tables:
-            if held + needed <= most:
+            if stored_bytes + needed <= allowed:
                 return
             if self.locks and table.remove():
-                held -= table.size
+                stored_bytes -= table.size
 
     def clear(self) -> list[StoredTable]:
         """Removes the tables that no living process has open, and nothing else.
@@ -192,11 +192,11 @@ class FeatureStore:
             if _ASIDE.fullmatch(path.name) and re.fullmatch(r"[0-9a-f]{24}", path.parent.name):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _available(self) -> int:
+    def _available_bytes(self) -> int:
         tables = self.tables()
-        held = sum(table.size for table in tables)
-        used = sum(table.size for table in tables if not self.locks or table.in_use())
-        return max(0, min(self.max_bytes, held + self._free()) - used)
+        stored_bytes = sum(table.size for table in tables)
+        bytes_in_use = sum(table.size for table in tables if not self.locks or table.in_use())
+        return max(0, min(self.max_bytes, stored_bytes + self._free()) - bytes_in_use)
 
     def _stored(self, folder: Path) -> StoredTable | None:
         try:

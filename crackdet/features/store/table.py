@@ -123,10 +123,7 @@ class FeatureTable:
             self._write_rows(ROWS, rows, rounded)
             if labels is not None:
                 self._write_rows(LABELS, rows, np.asarray(labels, np.int32))
-            with open(self.folder / MARKS, "r+b") as file:
-                for row in rows:
-                    file.seek(int(row))
-                    file.write(b"\x01")
+            self._mark(rows)
         except OSError as error:
             raise CrackdetError(
                 f"Cannot write cached features to {self.folder}: {error.strerror}. Free disk "
@@ -156,6 +153,12 @@ class FeatureTable:
                 file.write(value.tobytes())
             file.flush()
             os.fsync(file.fileno())
+
+    def _mark(self, rows: Sequence[int] | np.ndarray) -> None:
+        with open(self.folder / MARKS, "r+b") as file:
+            for row in rows:
+                file.seek(int(row))
+                file.write(b"\x01")
 
     def _hold(self) -> bool:
         """Locks the table for as long as this object lives, unless it was removed meanwhile."""

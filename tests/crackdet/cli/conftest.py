@@ -11,7 +11,7 @@ from crackdet.cli import main
 
 # With these options a whole run takes seconds.
 TINY = [
-    *("--image-size", "64", "--alpha", "0.35", "--weights", "none", "--batch-size", "16"),
+    *("--image-size", "32", "--weights", "concrete", "--batch-size", "16"),
     *("--validation-fraction", "0.25", "--test-fraction", "0.25", "--verbose", "0"),
 ]
 TINY_SEARCH = ["--max-trials", "2", "--search-epochs", "1", "--tuner", "random"]

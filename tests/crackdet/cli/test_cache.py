@@ -1,5 +1,7 @@
 """`crackdet cache list|clear`, and the budget of the commands that fill a cache."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +38,17 @@ def test_the_list_says_what_is_there(crackdet: Command, tmp_path: Path) -> None:
         ("abababab", "64x64", "6", "1", "5", "of", "5", "0.001"),
     }
     assert lines[4] == "  total 0.001 GB in 2 tables"
+
+
+def test_the_list_starts_without_keras(tmp_path: Path) -> None:
+    make_table(tmp_path, 2)
+    code = (
+        "import sys; from crackdet.cli import main\n"
+        f"main(['cache', 'list', '--cache-dir', {str(tmp_path)!r}])\n"
+        "print('keras' in sys.modules, 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False False", done.stderr
 
 
 def test_clear_removes_tables_and_nothing_else(crackdet: Command, tmp_path: Path) -> None:

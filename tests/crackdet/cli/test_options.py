@@ -67,7 +67,7 @@ def test_every_default_belongs_to_an_option_and_could_be_given() -> None:
     assert set(DEFAULTS) == set(options.OPTIONS)
     for table in (DEFAULTS, *DATA_DEFAULTS.values()):
         for name, value in table.items():
-            text = "none" if value is None else str(value)
+            text = options.word(value)
             assert options.OPTIONS[name].read(text) == value
 
 
@@ -85,8 +85,8 @@ def test_options_are_named_like_the_python_arguments_they_become() -> None:
     for function, names in (
         (load_data, options.LOADING),
         (mobilenet_v2_classifier, (*options.BACKBONE, "dropout", "unfreeze_depth")),
-        (tuning.search, search),
-        (fit, (*options.TRAINING, "learning_rate")),
+        (tuning.search, (*search, *options.COMPUTING)),
+        (fit, (*options.TRAINING, *options.COMPUTING, "learning_rate")),
         (evaluate_run, options.EVALUATION),
     ):
         assert set(names) <= set(inspect.signature(function).parameters)
@@ -101,7 +101,7 @@ def test_hyperband_halves_by_itself(name: str, value: object) -> None:
 
 
 def test_objectives_are_those_of_the_search() -> None:
-    from tuning.trial import OBJECTIVES
+    from crackdet.runs.trials import OBJECTIVES
 
     for name in OBJECTIVES:
         assert options.OPTIONS["objective"].read(name) == name

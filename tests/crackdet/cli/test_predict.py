@@ -13,8 +13,8 @@ from PIL import Image
 from crackdet.cli.predict import image_files
 from crackdet.data import read_image
 from crackdet.errors import CrackdetError
-from crackdet.files import write_json
 from crackdet.models import preset_card, preset_names
+from crackdet.models.record import ModelRecord, write_record
 
 SIZE = 32
 
@@ -115,14 +115,11 @@ def test_the_threshold_of_a_run_is_the_one_it_chose(
     probability = expected_probability(model, image)
     (tmp_path / "model.keras").write_bytes(model.read_bytes())
     for threshold, label in ((probability - 1e-3, "cracked"), (probability + 1e-3, "sound")):
-        write_json(
-            tmp_path / "metrics.json",
-            {"threshold": threshold, "data": {"class_names": ["sound", "cracked"]}},
-        )
+        write_record(tmp_path / "model.keras", ModelRecord(("sound", "cracked"), threshold))
         for name in (tmp_path, tmp_path / "model.keras"):
             answer = json.loads(crackdet("predict", image, "--model", name, "--json").out)
             assert answer["images"][0]["label"] == label
-            assert answer["threshold_from"] == str(tmp_path / "metrics.json")
+            assert answer["threshold_from"] == str(tmp_path / "model.json")
     answer = json.loads(
         crackdet("predict", image, "--model", tmp_path, "--threshold", "0", "--json").out
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crackdet import data, evaluation, training
-from crackdet.runs import folder as run_folder
+from crackdet.runs import files
 from tests.crackdet.cli.conftest import TINY, TINY_FIT, TINY_SEARCH
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
         stopped = run.go_on()
     assert stopped.code == 130
     assert "give the same command again" in stopped.err
-    assert not run.has(run_folder.FITTED_MODEL)
+    assert not run.has(files.FITTED_MODEL)
     assert json.loads((run.out / "config.json").read_text())["options"]["epochs"] == 1
 
     # Stopped when the calibrated model is saved but test is not yet measured.
@@ -86,7 +86,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
         patch.setattr("crackdet.evaluation.run.collect_samples", stop)
         stopped = run.go_on()
     assert stopped.code == 130
-    assert run.has(run_folder.FITTED_MODEL, "model.keras", "history.csv")
+    assert run.has(files.FITTED_MODEL, "model.keras", "history.csv")
     assert not run.has("metrics.json")
 
     # Stopped before the report.
@@ -105,7 +105,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
     done = run.go_on()
     assert done.code == 0, done.err
     assert run.has(*RESULTS)
-    assert not run.has(run_folder.FITTED_MODEL)
+    assert not run.has(files.FITTED_MODEL)
     assert not run.has("cache")
     assert f"Report: {run.out / 'report.html'}" in done.out
     assert f"crackdet predict photo.jpg --model {run.out}" in done.out

@@ -214,7 +214,7 @@ def test_a_search_prepares_the_depths_that_fit(
     make_model: MakeModel, data: CrackData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = make_model(augmentation=keras.layers.RandomBrightness(0.3))
-    cache = small_cache(tmp_path, 1.2)
+    cache = small_cache(tmp_path, 1.0)
     with pytest.warns(UserWarning, match="depth 0, 2, 18, 2 views, need .* Depth 18 is left out"):
         assert cache.prepare(model, [0, 2, 18], data, views=2) == [0, 2]
     assert len(FeatureStore(tmp_path).tables()) == 4, (

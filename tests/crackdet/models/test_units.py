@@ -84,7 +84,7 @@ def test_training_the_suffix_trains_the_units_of_the_model_itself(
         new = model.get_layer(name).get_weights()
         unit = unit_of(name)
         frozen = isinstance(model.get_layer(name), keras.layers.BatchNormalization) or (
-            unit is not None and unit > depth
+            unit is not None and unit.depth > depth
         )
         same = all(np.array_equal(a, b) for a, b in zip(old, new, strict=True))
         assert same == frozen, name

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crackdet.runs import folder
 from crackdet.errors import CrackdetError
 from crackdet.files import write_json
+from crackdet.runs import folder
 
 OPTIONS = {"data": "demo", "epochs": 5, "weights": None}
 

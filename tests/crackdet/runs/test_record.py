@@ -12,9 +12,8 @@ import pytest
 import crackdet
 from crackdet.data import CrackData
 from crackdet.runs import run_record, write_config
-from crackdet.seeds import set_seed
 from crackdet.runs.record import git_revision
-from crackdet.seeds import reseed
+from crackdet.seeds import reseed, set_seed
 
 
 def test_the_record_is_complete_and_plain(

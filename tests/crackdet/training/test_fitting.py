@@ -44,7 +44,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
     return FeatureCache(tmp_path_factory.mktemp("cache"), engine="keras", verbose=0)
 
 
-PLAIN: dict[str, Any] = {"epochs": 4, "head_epochs": 2, "patience": None, "verbose": 0}
+PLAIN: dict[str, Any] = {
+    "epochs": 4, "head_epochs": 2, "learning_rate": 2e-2, "patience": None, "verbose": 0,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +63,11 @@ def test_two_phases_and_their_records(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    model = make_model(1)
+    model = make_model(1, dropout=0.0)
     before = weights_by_layer(model)
     history = fit(
-        model, data, epochs=4, head_epochs=2, patience=None, views=1, cache=cache,
-        run_dir=tmp_path, verbose=2,
+        model, data, epochs=4, head_epochs=2, learning_rate=2e-2, patience=None, views=1,
+        cache=cache, run_dir=tmp_path, verbose=2,
     )  # fmt: skip
 
     assert changed_layers(before, model) == {"predictions", "Conv_1"}, "batch norm never moves"
@@ -85,8 +87,8 @@ def test_two_phases_and_their_records(
     assert all(float(row["seconds"]) > 0 for row in rows)
 
     out = capsys.readouterr().out
-    assert "Phase head: up to 2 epochs on 70 images, learning rate 0.001, 2,562 weights" in out
-    assert "Phase fine_tune: up to 2 epochs on 70 images, learning rate 0.0001, 145,922" in out
+    assert "Phase head: up to 2 epochs on 70 images, learning rate 0.02, 258 weights" in out
+    assert "Phase fine_tune: up to 2 epochs on 70 images, learning rate 0.002, 1,282 weights" in out
     assert read_curve(tmp_path / "tensorboard/head/validation", "epoch_loss") == pytest.approx(
         log["val_loss"][:2]
     )

@@ -11,14 +11,12 @@ import sys
 import threading
 import time
 from concurrent.futures import BrokenExecutor
-from multiprocessing import forkserver
 
 import pytest
 from threadpoolctl import threadpool_info
 
 from tests.tuning.processes import members, wait_until_gone
-from tuning.executors import processes as workers
-from tuning.executors.processes import TrialProcesses, default_workers
+from tuning.executors.processes import TrialProcesses
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +59,6 @@ class Deadly:
 
     def __reduce__(self):
         return os._exit, (3,)
-
-
-def test_an_unused_executor_ends_the_server_that_still_imports():
-    """The first test here: the next one starts another server, which all others use."""
-    workers._end_server()  # one that other modules' tests started has imported all
-    unused = TrialProcesses()
-    server = forkserver._forkserver._forkserver_pid
-    start = time.monotonic()
-    unused.shutdown(cancel_futures=True)
-    assert time.monotonic() - start < 2
-    wait_until_gone([server], 2)
 
 
 def test_gives_values_and_exceptions(executor):
@@ -159,52 +146,6 @@ def test_shutdown_kills_what_runs_and_takes_nothing_more():
     with pytest.raises(RuntimeError, match="shut down"):
         executor.submit(abs, -1)
     executor.shutdown()
-
-
-# Without `if __name__ == "__main__"`, as in a notebook or a short script.
-SCRIPT = """
-import time
-from tuning.executors.processes import TrialProcesses
-
-print("script", flush=True)
-executor = TrialProcesses()
-print(executor.submit(pow, 2, 5).result(), flush=True)
-jobs = [executor.submit(time.sleep, 600) for _ in range(2)]
-print("running", flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.mark.slow
-def test_a_script_without_a_guard_runs_once_and_no_process_outlives_its_kill(tmp_path):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    with subprocess.Popen(
-        [sys.executable, str(tmp_path / "script.py")],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    ) as script:
-        for line in ("script\n", "32\n", "running\n"):
-            assert script.stdout.readline() == line
-        own = members(script.pid)
-        assert len(own) >= 4  # the script, the server, two jobs
-        script.kill()
-        wait_until_gone([each.pid for each in own], 2)  # to take Keras apart would take longer
-        assert not members(script.pid)
-
-
-def test_at_least_one_trial_at_once_and_no_more_than_cores(monkeypatch):
-    cores = len(os.sched_getaffinity(0))
-    assert 1 <= default_workers() <= cores
-    monkeypatch.setattr(workers, "_available_memory", lambda: 1)
-    assert default_workers() == 1  # however little memory is left
-
-
-def test_available_memory_is_some_of_what_there_is():
-    memory = workers._available_memory()
-    if memory is not None:
-        assert 0 < memory <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 # The server is busy with its imports for longer than anyone waits.

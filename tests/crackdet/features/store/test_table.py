@@ -137,3 +137,12 @@ def test_a_table_that_may_be_read_alone_is_read(
         exclusive(table.folder / "filling"),
     ):
         pass
+
+
+def test_what_float16_would_make_zero_is_refused(table: FeatureTable) -> None:
+    """As the features of random weights are, 1e-8 and less: a search over zeros names a best."""
+    with pytest.raises(CrackdetError, match=r"4\.0e-08 at most, are too small .*trained weights"):
+        table.write(np.array([1, 2]), np.array([[1.0] * 6, [4e-8] * 6], np.float32))
+    assert not table.done().any()
+    table.write(np.array([1, 2]), np.array([[1.0, 4e-8] * 3, [0.0] * 6], np.float32))
+    assert table.done()[1:3].all(), "small ones beside large ones, and none at all, are features"
