@@ -1,6 +1,7 @@
 """A network run by Keras, on whatever the backend computes with."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,26 +47,24 @@ class KerasEngine:
 
     def _together(self, batches: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
         """Returns the output for each of some batches."""
-        inputs = [
-            parts[0] if len(parts) == 1 else np.concatenate(parts)
-            for parts in zip(*batches, strict=True)
-        ]
-        outputs = [
-            self._fixed_batch([each[first : first + self._batch] for each in inputs])
-            for first in range(0, len(inputs[0]), self._batch)
-        ]
-        ends = np.cumsum([len(each[0]) for each in batches])[:-1]
-        return np.split(np.concatenate(outputs), ends)
+        inputs = [self._joined(parts) for parts in zip(*batches, strict=True)]
+        steps = range(0, len(inputs[0]), self._batch)
+        outputs = [self._step([each[at : at + self._batch] for each in inputs]) for at in steps]
+        ends = np.cumsum([len(each[0]) for each in batches])
+        return np.split(np.concatenate(outputs), ends)[:-1]
 
-    def _fixed_batch(self, batch: list[np.ndarray]) -> np.ndarray:
-        # One batch size: one compilation, and no result that depends on how many came along.
-        count = len(batch[0])
-        missing = self._batch - count
-        padded = [
-            np.pad(np.asarray(each, np.float32), [(0, missing)] + [(0, 0)] * (each.ndim - 1))
-            if missing
-            else np.asarray(each, np.float32)
-            for each in batch
-        ]
-        outputs = self._model.predict_on_batch(padded[0] if len(padded) == 1 else padded)
-        return np.asarray(outputs, np.float32)[:count]
+    def _joined(self, parts: Sequence[np.ndarray]) -> Any:
+        """Returns arrays behind one another, on the device: a GPU's memory copies faster.
+
+        Filled up to whole steps: one size is one compilation, and no result depends on how many
+        came along.
+        """
+        tensors = [keras.ops.convert_to_tensor(each, "float32") for each in parts]
+        missing = -sum(map(len, parts)) % self._batch
+        if missing:
+            tensors.append(keras.ops.zeros((missing, *parts[0].shape[1:]), "float32"))
+        return keras.ops.concatenate(tensors) if len(tensors) > 1 else tensors[0]
+
+    def _step(self, batch: list[Any]) -> np.ndarray:
+        outputs = self._model.predict_on_batch(batch[0] if len(batch) == 1 else batch)
+        return np.asarray(outputs, np.float32)
