@@ -11,7 +11,9 @@ from crackdet.runs.history import best_epoch, is_best_so_far, should_stop
 
 MODEL = keras.Sequential([keras.Input((1,))])
 LOSSES = st.lists(
-    st.one_of(st.floats(0, 10), st.sampled_from([0.5, math.nan, math.inf])), min_size=1, max_size=12
+    st.one_of(st.floats(0, 10, width=16), st.sampled_from([0.5, math.nan, math.inf])),
+    min_size=1,
+    max_size=12,
 )
 
 
