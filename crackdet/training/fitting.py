@@ -100,7 +100,7 @@ def fit(
             each epoch, or not at all with `views=1`.
         mixed_precision: Whether the backbone computes in bfloat16, while weights and the head stay
             in float32: faster on GPUs and processors that have it, and slower on others. The
-            trained model computes in float32.
+            trained model computes in float32, and so with a `val_loss` a little off the history's.
         run_dir: Folder for history.csv and tensorboard/.
         tensorboard: Whether to write tensorboard/ in `run_dir`.
         seed: Seed of the order, dropout, augmentation and views.
