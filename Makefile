@@ -20,14 +20,14 @@ BACKEND_TESTS := $(addprefix tests/,$(addprefix crackdet/,layers models engines 
 demo: $(VENV)/crackdet-installed
 	$(BIN)/crackdet run --data demo --out runs/demo
 
-# Two parts run at once. Where each computed with all cores, PyTorch's waiting threads held up both.
+# Two parts run at once, the longest first. Where each computed with all cores, PyTorch's waiting threads held up both.
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/crackdet-installed $(VENV)/tools-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(MAKE) --no-print-directory --output-sync -j2 \
-		test-search test-rest test-jax test-jobs test-torch
+		test-rest test-jax test-jobs test-search test-torch
 
 # JAX spends most of the time of a test on compiling; unoptimized code takes a third less, and what
 # was compiled for one test serves others.
