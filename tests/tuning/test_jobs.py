@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from crackdet.data.splits import PicturesLeftOut
-from crackdet.features import FeatureCache
+from crackdet.features import CacheTooSmall, FeatureCache
 from tests.tuning.conftest import ONE_ROUND, SIZE, SPACE, Inline
 from tuning import jobs as module
 from tuning import search
@@ -139,6 +139,20 @@ def test_only_what_lacked_pictures_runs_again_and_gets_them(data, board, tmp_pat
     assert jobs.mended(PicturesLeftOut("left behind")), "one that was sent before"
     sizes = [len(pickle.dumps(call)) for call in calls]
     assert sizes[0] == sizes[1] < sizes[2] / 10
+
+
+def test_without_room_for_any_features_trials_go_on_with_pictures(
+    data, board, tmp_path, asked, monkeypatch, capsys
+):
+    def no_room(*_):
+        raise CacheTooSmall("The disk is small.")
+
+    monkeypatch.setattr(module.CrackHyperModel, "fill_cache", no_room)
+    jobs, calls = make(data, board, tmp_path)
+    jobs.prepare([task("00", 1)])
+    jobs.submit([task("00", 1)])
+    assert capsys.readouterr().out == "The disk is small. Trials go on without these features.\n"
+    assert calls[0][1].train.images([0]).shape == (1, SIZE, SIZE, 3)
 
 
 class Elsewhere(Inline):

@@ -19,7 +19,7 @@ from tuning import CrackHyperModel
 from tuning.curves import save_weights, write_curves
 from tuning.pruning import MedianPruner
 from tuning.tasks import Task
-from tuning.trial import Recipe, measure, run_job, train
+from tuning.trial import Recipe, Trained, measure, run_job, train
 
 TASK = Task("3", {"dropout": 0.2, "learning_rate": 1.0, "unfreeze_depth": 1}, seed=9)
 
@@ -119,6 +119,13 @@ def test_hyperbands_number_of_epochs_counts_and_the_kept_epoch_is_reported(data)
     assert asked == [(hp.values, data, 3)]
     assert outcome.metrics == {"val_loss": 0.3, "val_accuracy": 0.7}
     assert outcome.epochs == 3
+
+
+def test_a_trial_without_a_single_number_has_no_best_epoch(data):
+    history = {"val_loss": [float("nan"), float("inf")], "val_accuracy": [0.5, 0.5]}
+    trained = Trained(keras.Sequential(), history)
+    with pytest.raises(ValueError, match="val_loss was never a number"):
+        measure(trained, CrackHyperModel(SIZE), data, "val_accuracy")
 
 
 @pytest.mark.parametrize("cached", [True, False])
