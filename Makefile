@@ -20,7 +20,8 @@ BACKEND_TESTS := $(addprefix tests/,$(addprefix crackdet/,layers models engines 
 demo: $(VENV)/crackdet-installed
 	$(BIN)/crackdet run --data demo --out runs/demo
 
-# Two parts run at once, the longest first. Where each computed with all cores, PyTorch's waiting threads held up both.
+# Two parts run at once, the longest first. Where each computed with all cores, PyTorch's waiting
+# threads held up both.
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/crackdet-installed $(VENV)/tools-installed
 	$(BIN)/ruff format --check .
