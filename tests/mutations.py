@@ -176,7 +176,7 @@ MUTATIONS = (
         "tuning/halving.py",
         "math.ceil(last.trials / factor)",
         "max(1, last.trials // factor)",
-        f"{ENGINE} tests/tuning/test_oracles.py",
+        "tests/tuning/test_halving.py",
     ),
     Mutation(
         "the oracle is told the same of every trial",
