@@ -278,3 +278,12 @@ def test_training_a_model_does_not_change_what_the_cache_computes_with(
     for weight in trained.get_layer("block_16_expand").weights:
         weight.assign(weight * 2)
     assert_close(cache.features(model, 1, data.train), exact)
+
+
+def test_engines_of_past_passes_are_let_go(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache
+) -> None:
+    model = make_model()
+    for depth in (18, 16, 14, 12):
+        cache.features(model, depth, data.test)
+    assert len(cache._engines._kept) == computing.KEPT_ENGINES == 2
