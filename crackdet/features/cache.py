@@ -351,14 +351,13 @@ class FeatureCache:
         self, model: keras.Model, request: FeatureRequest, deepest: int
     ) -> FeatureTable | None:
         """Finds the closest boundary nearer to the images that holds all rows; None if none."""
-        images = request.images()
         stored = {
             table.meta["depth"]
             for table in self._store.tables()
-            if all(table.meta.get(name) == value for name, value in images.items())
+            if all(table.meta.get(name) == value for name, value in request.images.items())
         }
         for depth in sorted(each for each in stored if each > deepest):
-            table = self._store.find(describe(images, model, depth))
+            table = self._store.find(describe(request.images, model, depth))
             if table is not None and table.done()[request.rows].all():
                 return table
         return None

@@ -21,18 +21,6 @@ from crackdet.models.units import augmentation_of, boundary, layers_below
 # could give the rows of one to another of the same shape; 3 holds several tensors in a row.
 TABLE_VERSION = 3
 
-# What the tables of one view of the same images have in common.
-SAME_IMAGES = (
-    "version",
-    "universe",
-    "image_size",
-    "preprocessing",
-    "view",
-    "augmentation",
-    "half_precision",
-    "rows",
-)
-
 
 @dataclass(frozen=True)
 class FeatureRequest:
@@ -45,6 +33,7 @@ class FeatureRequest:
         seed: Seed of the augmented views.
         rows: The distinct rows of the images, int64 `(distinct,)`.
         indices: An image of each of these rows.
+        images: What the tables of all depths have in common.
         metas: All that decides the content of the table of each depth.
     """
 
@@ -54,6 +43,7 @@ class FeatureRequest:
     seed: int
     rows: np.ndarray
     indices: np.ndarray
+    images: dict[str, Any]
     metas: dict[int, dict[str, Any]]
 
     @classmethod
@@ -87,7 +77,7 @@ class FeatureRequest:
         }
         metas = {int(depth): describe(images, model, depth) for depth in sorted(set(depths))}
         rows, indices = np.unique(split.rows, return_index=True)
-        return cls(split, view, layer, seed, rows, indices, metas)
+        return cls(split, view, layer, seed, rows, indices, images, metas)
 
     @classmethod
     def of_training(
@@ -110,11 +100,6 @@ class FeatureRequest:
             cls.of(model, depths, split, view, augmentation, seed, half_precision=half_precision)
             for split, view in shown
         ]
-
-    def images(self) -> dict[str, Any]:
-        """Returns what the tables of all depths have in common."""
-        meta = next(iter(self.metas.values()))
-        return {name: meta[name] for name in SAME_IMAGES}
 
     def missing_bytes(self, tables: Mapping[int, FeatureTable], depth: int) -> int:
         """Returns the bytes that a depth's rows will take which `tables` do not hold yet."""

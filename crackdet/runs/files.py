@@ -17,7 +17,6 @@ PICTURES = "pictures"
 REPORT = "report.html"
 CACHE = "cache"
 SEARCH = "search"
-BEST_OF_SEARCH = f"{SEARCH}/best_hyperparameters.json"
 
 # A search, which is a run's folder SEARCH or stands alone.
 SEARCH_OPTIONS = "search.json"
@@ -25,6 +24,7 @@ SEARCH_LOCK = ".lock"
 JOURNAL = "journal.jsonl"
 TRIALS = "trials.csv"
 BEST_HYPERPARAMETERS = "best_hyperparameters.json"
+BEST_OF_SEARCH = f"{SEARCH}/{BEST_HYPERPARAMETERS}"  # in a run's folder
 
 
 def trial_folder(trial: str) -> str:
