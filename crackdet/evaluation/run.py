@@ -21,6 +21,7 @@ from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write, write_json
 from crackdet.models import scale_logits
 from crackdet.models.record import ModelRecord, write_record
+from crackdet.models.units import without_augmentation
 from crackdet.runs import files
 from crackdet.runs.record import versions
 
@@ -141,7 +142,8 @@ def evaluate_run(
         "the middle of the widest interval of equally good thresholds"
     )
     with atomic_write(run_dir / files.MODEL) as temporary:
-        model.save(temporary)
+        # Augmentation is of training alone, and needs crackdet: plain Keras loads the rest.
+        without_augmentation(model).save(temporary)
     record = ModelRecord(
         tuple(data.class_names),
         threshold,

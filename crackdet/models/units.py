@@ -223,8 +223,17 @@ def augmentation_of(model: keras.Model) -> keras.Model | None:
 
 
 def without_augmentation(model: keras.Model) -> keras.Model:
-    """Returns a classifier from its preprocessing on, as a model that shares its layers."""
-    return keras.Model(preprocessing_input(model), model.output)
+    """Returns a classifier without what it does to images before its preprocessing.
+
+    The result shares all other layers, and has the model's own name and names of inputs. A model
+    that does not augment is returned as it is.
+    """
+    if augmentation_of(model) is None:
+        return model
+    entry = model.inputs[0]
+    images = keras.Input(batch_shape=entry.shape, dtype=entry.dtype, name=entry.name)
+    cut = keras.Model(preprocessing_input(model), model.output, name=model.name)
+    return keras.models.clone_model(cut, images, clone_function=lambda layer: layer)
 
 
 def inference_graph(model: keras.Model) -> keras.Model:

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import subprocess
+import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -17,6 +20,7 @@ from crackdet.evaluation import (
     fit_temperature,
     metrics_row,
 )
+from crackdet.layers import augmentation
 
 
 @pytest.fixture
@@ -74,6 +78,27 @@ def test_the_saved_model_is_the_one_that_was_measured(result, data):
     assert row["auroc"] == expected["auroc"]
     assert row["intervals"]["recall"] == expected["intervals"]["recall"]
     assert row["log_loss"] == pytest.approx(expected["log_loss"], rel=1e-5)
+
+
+PLAIN_KERAS = """
+import keras, numpy as np, sys
+model = keras.saving.load_model("model.keras", safe_mode=True)
+np.save("answers.npy", model.predict(np.load("images.npy"), verbose=0))
+assert not [name for name in sys.modules if name.startswith("crackdet")]
+"""
+
+
+@pytest.mark.slow
+def test_plain_keras_loads_the_saved_model_and_gives_the_same_bits(data, tmp_path, line_classifier):
+    model = line_classifier(augmentation=augmentation(seed=0))
+    evaluate_run(model, line_classifier(7), data, tmp_path, bootstrap=0)
+    assert b"crackdet" not in zipfile.ZipFile(tmp_path / "model.keras").read("config.json")
+    images = data.test.images(range(60))
+    np.save(tmp_path / "images.npy", images)
+    subprocess.run([sys.executable, "-c", PLAIN_KERAS], cwd=tmp_path, check=True, timeout=120)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_array_equal(np.load(tmp_path / "answers.npy"), expected)
+    assert keras.saving.load_model(tmp_path / "model.keras").input.name == "image"
 
 
 def test_every_figure_follows_from_the_predictions(result, data):

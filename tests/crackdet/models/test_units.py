@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from crackdet.layers import augmentation
-from crackdet.models import MAX_DEPTH, set_unfreeze_depth, split_at, unfreeze_depth
-from crackdet.models.units import unit_of
+from crackdet.models import MAX_DEPTH, replace_head, set_unfreeze_depth, split_at, unfreeze_depth
+from crackdet.models.units import unit_of, without_augmentation
+from tests.standin import standin_classifier
 
 DEPTHS = range(MAX_DEPTH + 1)
 
@@ -108,6 +109,22 @@ def test_augmentation_stands_in_neither_part_and_changes_no_prediction(
                 outputs(plain, images),
                 atol=1e-5,
             )
+
+
+def test_a_model_saved_without_its_augmentation_can_be_fine_tuned(tmp_path) -> None:
+    model = standin_classifier(unfreeze_depth=2, strength=1.0)
+    without_augmentation(model).save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
+    np.testing.assert_array_equal(outputs(loaded, images), outputs(model, images))
+    names = [layer.name for layer in model.layers if layer.name != "augmentation"]
+    assert [layer.name for layer in loaded.layers] == names
+    assert replace_head(loaded, 3).output_shape == (None, 3)
+    prefix, suffix = split_at(set_unfreeze_depth(loaded, 5), 5)
+    np.testing.assert_allclose(
+        outputs(suffix, outputs(prefix, images)), outputs(model, images), atol=1e-6
+    )
+    assert without_augmentation(loaded) is loaded
 
 
 def test_keras_own_random_layers_are_inert_outside_training(make_classifier, images) -> None:
