@@ -26,6 +26,7 @@ class CrackData:
         fingerprint: SHA-256 over split, content key and label of every picture: equal for equal
             data, whatever the file names and their order.
         notes: What a reader of figures from these splits must know; empty when nothing.
+        cut: Names of the splits that `load_data` cut or cut from; the others are the source's own.
 
     Example:
 
@@ -43,6 +44,7 @@ class CrackData:
     name: str = "data"
     fingerprint: str = ""
     notes: str = ""
+    cut: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
@@ -52,6 +54,21 @@ class CrackData:
     def splits(self) -> dict[str, ImageSplit]:
         """The three splits by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def whole(self) -> ImageSplit:
+        """Returns all pictures as one split, "all": train, validation, test, each in order."""
+        parts = list(self.splits.values())
+        return ImageSplit(
+            "all",
+            [part.encoded(i) for part in parts for i in range(part.num_images)],
+            np.concatenate([part.labels for part in parts]),
+            keys=[key for part in parts for key in part.keys],
+            digests=[digest for part in parts for digest in part.digests],
+            groups=np.concatenate([part.groups for part in parts]),
+            image_size=self.test.image_size,
+            batch_size=self.test.batch_size,
+            universe=self.test.universe,
+        )
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Returns the number of pictures by split and class name."""

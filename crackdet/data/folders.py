@@ -52,7 +52,9 @@ class FolderListing:
     unreadable: tuple[str, ...]
 
 
-def list_folder(folder: Path, *, progress: Progress | None = None) -> FolderListing:
+def list_folder(
+    folder: Path, *, for_training: bool = True, progress: Progress | None = None
+) -> FolderListing:
     """Finds, labels and test-reads every picture under a folder.
 
     A class is a folder's name: `positive` / `negative`, `crack` / `no_crack`,
@@ -63,6 +65,8 @@ def list_folder(folder: Path, *, progress: Progress | None = None) -> FolderList
     Args:
         folder: A folder with one sub-folder a class, or with such folders under `train`, `val`
             / `valid` / `validation` and `test`.
+        for_training: Whether there must be a readable picture of each class, and a train folder
+            where there are split folders. What is only to be measured may lack them.
         progress: Called as `progress(done, total, text)` while files are read.
 
     Raises:
@@ -75,6 +79,8 @@ def list_folder(folder: Path, *, progress: Progress | None = None) -> FolderList
             "negative/ and positive/, with JPEG or PNG files in them."
         )
     splits = _split_names(folder, paths)
+    if for_training and any(splits) and "train" not in splits:
+        raise CrackdetError(f"{folder} has split folders but no train/: add it.")
     parts = [path.relative_to(folder).parts[:-1] for path in paths]
     classes = [part[1:] if split else part for part, split in zip(parts, splits, strict=True)]
     labels, class_names = _label(folder, paths, classes)
@@ -90,7 +96,9 @@ def list_folder(folder: Path, *, progress: Progress | None = None) -> FolderList
             images.append(FolderImage(path, key, split, label, digest))
         if progress:
             progress(done, len(paths), "reading pictures")
-    _require_both_classes(folder, [image.label for image in images], class_names)
+    _require_two_classes(folder, class_names)
+    if for_training:
+        _require_pictures_of_both(folder, [image.label for image in images], class_names)
     return FolderListing(tuple(images), class_names, tuple(unreadable))
 
 
@@ -105,8 +113,6 @@ def _split_names(folder: Path, paths: Sequence[Path]) -> list[str]:
             f"{folder} mixes split folders with {outside[0]!r}: put every class folder under "
             "train/, validation/ or test/."
         )
-    if "train" not in names:
-        raise CrackdetError(f"{folder} has split folders but no train/: add it.")
     return names
 
 
@@ -136,12 +142,17 @@ def _known_label(parts: tuple[str, ...]) -> int | None:
     return None
 
 
-def _require_both_classes(folder: Path, labels: list[int], class_names: tuple[str, ...]) -> None:
+def _require_two_classes(folder: Path, class_names: tuple[str, ...]) -> None:
     if len(class_names) != 2:
         raise CrackdetError(
             f"{folder} holds {len(class_names)} classes ({', '.join(class_names)}): two are "
             "needed, without crack and with crack."
         )
+
+
+def _require_pictures_of_both(
+    folder: Path, labels: list[int], class_names: tuple[str, ...]
+) -> None:
     counts = Counter(labels)
     for label, name in enumerate(class_names):
         if not counts[label]:

@@ -29,6 +29,7 @@ def load_data(
     manual_dir: str | os.PathLike[str] | None = None,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
+    cut: bool = True,
     verbose: int = 1,
     progress: Progress | None = None,
 ) -> CrackData:
@@ -54,6 +55,10 @@ def load_data(
         validation_fraction: Share of a folder's pictures to validate on, when it has no
             validation folder.
         test_fraction: The same for test.
+        cut: Whether splits that a folder lacks are cut from its training pictures. With `False`
+            every picture stays where the folder has it, and those of a folder without splits are
+            all in test: for a classifier that is only to be measured. One class is enough then,
+            and splits may be empty.
         verbose: 0 silences the lines about what is done.
         progress: Called as `progress(done, total, text)` during long steps.
 
@@ -81,9 +86,8 @@ def load_data(
             f"Cannot find the data {text!r}: give a folder with one sub-folder a class, or one of "
             f"{TFDS_NAME}, {TFDS_NAME}/random, {TFDS_NAME}/twins, demo."
         )
-    return _load_folder(
-        Path(text), options, (validation_fraction, test_fraction), verbose, progress
-    )
+    fractions = (validation_fraction, test_fraction) if cut else None
+    return _load_folder(Path(text), options, fractions, verbose, progress)
 
 
 def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: Any) -> CrackData:
@@ -134,23 +138,25 @@ def _text(value: Any) -> str:
 def _load_folder(
     folder: Path,
     options: dict[str, Any],
-    fractions: tuple[float, float],
+    fractions: tuple[float, float] | None,
     verbose: int,
     progress: Progress | None,
 ) -> CrackData:
-    listing = list_folder(folder, progress=progress)
+    listing = list_folder(folder, for_training=fractions is not None, progress=progress)
     notes = []
     if listing.unreadable:
         notes.append(_unreadable_note(listing.unreadable))
         warnings.warn(notes[-1], stacklevel=3)
-    splits, groups, how = complete_splits(listing, fractions, options["seed"], verbose, progress)
+    splits, groups, cut, how = complete_splits(
+        listing, fractions, options["seed"], verbose, progress
+    )
     notes.append(how)
     universe = make_universe([[image.digest for image in listing.images]])
     parts = {}
     for index, name in enumerate(SPLIT_NAMES):
         members = np.flatnonzero(splits == index)
         images = [listing.images[i] for i in members]
-        if len({image.label for image in images}) < 2:
+        if fractions is not None and len({image.label for image in images}) < 2:
             raise CrackdetError(
                 f"The {name} split of {folder} has {len(images)} pictures and not both classes: "
                 "add pictures, or raise the fraction of this split."
@@ -171,6 +177,7 @@ def _load_folder(
         class_names=listing.class_names,
         name=folder.resolve().name,
         notes=" ".join(note for note in notes if note),
+        cut=cut,
     )
 
 

@@ -182,3 +182,48 @@ def test_the_demo_comes_from_tfds_undecoded(tmp_path: Path) -> None:
     assert data.train.keys[0].endswith(".jpg")
     groups = [set(split.groups) for split in data.splits.values()]
     assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+
+
+def test_a_folder_that_is_only_measured_is_not_cut(make_folder: MakeFolder) -> None:
+    folder = make_folder(
+        {f"{name}/{i}.png": 40 * i for i, name in enumerate(("crack", "no_crack"))}
+    )
+    data = load_data(folder, cut=False, image_size=8, verbose=0)
+    assert [split.num_images for split in data.splits.values()] == [0, 0, 2]
+    assert (data.cut, data.notes) == ((), "")
+    whole = data.whole()
+    assert whole.keys == ["crack/0.png", "no_crack/1.png"]
+    assert whole.labels.tolist() == [1, 0]
+    assert whole.images([1])[0, 0, 0].tolist() == [40, 40, 40]
+
+
+def test_crops_of_a_folder_that_is_not_cut_share_groups(crops: Path) -> None:
+    whole = load_data(crops, cut=False, image_size=32, verbose=0).whole()
+    assert (whole.num_images, len(set(whole.groups))) == (60, 20)
+
+
+def test_one_class_or_one_picture_is_enough_to_measure(make_folder: MakeFolder) -> None:
+    one = make_folder({"crack/a.png": 10}, "one")
+    assert load_data(one, cut=False, verbose=0).counts()["test"] == {"negative": 0, "positive": 1}
+    test_alone = make_folder({"test/crack/a.png": 10, "test/no_crack/b.png": 20}, "test_alone")
+    assert load_data(test_alone, cut=False, verbose=0).test.num_images == 2
+    with pytest.raises(CrackdetError, match="no readable picture of the class 'negative'"):
+        load_data(one, verbose=0)
+    with pytest.raises(CrackdetError, match="no train/"):
+        load_data(test_alone, verbose=0)
+
+
+def test_own_splits_stay_where_they_are_and_cut_ones_are_named(
+    crops: Path, make_folder: MakeFolder
+) -> None:
+    own = make_folder(
+        {
+            f"{s}/{c}.png": i
+            for i, (s, c) in enumerate(
+                (s, c) for s in ("train/crack", "train/no_crack", "test/crack") for c in "ab"
+            )
+        }
+    )
+    data = load_data(own, cut=False, verbose=0)
+    assert [split.num_images for split in data.splits.values()] == [4, 0, 2]
+    assert load_data(crops, image_size=32, verbose=0).cut == ("train", "validation", "test")
