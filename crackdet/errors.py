@@ -1,4 +1,4 @@
-"""The one exception that crackdet raises for mistakes a user can mend."""
+"""The exceptions that crackdet raises for mistakes a user can mend."""
 
 
 class CrackdetError(Exception):
@@ -6,3 +6,7 @@ class CrackdetError(Exception):
 
     The command line prints the sentence without a traceback and exits with 1.
     """
+
+
+class UsageError(CrackdetError):
+    """Options that say nothing sensible, or do not go together; the command line exits with 2."""

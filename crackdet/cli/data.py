@@ -39,14 +39,13 @@ def add_parser(subparsers: Any) -> None:
     )
     group.add_argument("--out", required=True, metavar="FILE", help="the CSV file to write")
     for part in (info, group):
-        cli.add(part, "validation_fraction", "test_fraction", "seed", title="splits")
+        cli.add(part, *cli.CUTTING, title="splits")
+        cli.add_strict(part)
     checked = _add_part(
         parts, "check", check.execute, "find unreadable files, twins, overlaps and leakage"
     )
     checked.add_argument("--out", metavar="FILE", help="writes each finding to this CSV file")
-    checked.add_argument(
-        "--strict", action="store_true", help="exits with 1 when splits share a piece of wall"
-    )
+    cli.add_strict(checked)
 
 
 def execute_build(arguments: Namespace) -> None:
@@ -92,7 +91,7 @@ def execute_group(arguments: Namespace) -> None:
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(("key", "split", "label", "group"))
+        writer.writerow(("path", "split", "label", "group"))
         for name, split in data.splits.items():
             for key, label, group in zip(split.keys, split.labels, split.groups, strict=True):
                 writer.writerow((key, name, data.class_names[label], int(group)))
@@ -115,13 +114,13 @@ def _load(arguments: Namespace) -> "CrackData":
     import_keras()
     from crackdet.data import load_data
 
-    names = ("validation_fraction", "test_fraction", "seed")
     with shown_progress(arguments.verbose) as progress:
         return load_data(
             arguments.source,
             data_dir=arguments.data_dir,
             manual_dir=arguments.manual_dir,
+            strict=arguments.strict,
             verbose=arguments.verbose,
             progress=progress,
-            **cli.resolve(vars(arguments), arguments.source, names),
+            **cli.resolve(vars(arguments), arguments.source, cli.CUTTING),
         )

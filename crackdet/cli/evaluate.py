@@ -53,6 +53,7 @@ def execute(arguments: Namespace) -> None:
             image_size=classifier.image_size,
             data_dir=arguments.data_dir,
             manual_dir=arguments.manual_dir,
+            strict=arguments.strict,
             verbose=arguments.verbose,
             progress=progress,
             **{name: options[name] for name in LOADING},

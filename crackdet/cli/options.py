@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, default
-from crackdet.errors import CrackdetError
+from crackdet.errors import UsageError
 from crackdet.runs.record import flag
 from crackdet.runs.trials import OBJECTIVES
 
@@ -92,6 +92,22 @@ OPTIONS = {
     "test_fraction": Option(
         real(0, 0.5, open_low=True), "F", "share for testing of a folder without splits"
     ),
+    "group_by": Option(
+        optional(str),
+        "REGEX",
+        "images in whose path the first group of this expression is the same belong together, such "
+        "as tiles of one photo",
+    ),
+    "groups": Option(
+        optional(str),
+        "FILE",
+        "a CSV of path and group, for the same; `data group` writes one",
+    ),
+    "audit": Option(
+        yes_or_no,
+        "yes|no",
+        "looks for twins and overlapping crops in a folder; --no-audit is short for no",
+    ),
     "seed": Option(whole(0), "N", "the same seed gives the same results"),
     # crackdet.models.mobilenet_v2_classifier
     "alpha": Option(real(0, open_low=True), "A", "width of MobileNetV2"),
@@ -167,7 +183,9 @@ OPTIONS = {
     "bootstrap": Option(whole(1), "N", "resamples behind the 95%% intervals"),
 }
 
-LOADING = ("image_size", "batch_size", "validation_fraction", "test_fraction", "seed")
+GROUPING = ("group_by", "groups", "audit")
+CUTTING = ("validation_fraction", "test_fraction", *GROUPING, "seed")
+LOADING = ("image_size", "batch_size", *CUTTING)
 BACKBONE = ("alpha", "weights")
 SEARCH = (
     "tuner",
@@ -197,10 +215,6 @@ MODEL_HELP = "a .keras file, a run's folder, or a preset's name"
 NOT_FOR_HYPERBAND = ("halving_factor", "pruning")
 
 
-class UsageError(CrackdetError):
-    """Options that do not go together; the command line exits with 2."""
-
-
 def add(parser: argparse.ArgumentParser, *names: str, title: str) -> None:
     """Adds options to a command under a title of its help."""
     group = parser.add_argument_group(title)
@@ -213,6 +227,14 @@ def add(parser: argparse.ArgumentParser, *names: str, title: str) -> None:
             default=argparse.SUPPRESS,
             help=f"{option.help} ({_default_help(name)})",
         )
+        if name == "audit":
+            group.add_argument(
+                "--no-audit",
+                dest=name,
+                action="store_false",
+                default=argparse.SUPPRESS,
+                help=argparse.SUPPRESS,
+            )
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -224,7 +246,17 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="concrete_cracks[/random|/twins], demo, or a folder with one folder a class",
     )
+    add_strict(group)
     add_places(parser)
+
+
+def add_strict(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds --strict."""
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="anything amiss is an error: unreadable or contradictory images, splits that leak",
+    )
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:

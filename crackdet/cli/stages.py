@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crackdet.cli.options import LOADING
 from crackdet.cli.progress import shown_progress
 from crackdet.files import atomic_write, read_json
 from crackdet.keras_import import import_keras
@@ -39,15 +40,12 @@ def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackDa
     with timed(folder, "data"), shown_progress(arguments.verbose) as progress:
         data = load_data(
             arguments.data,
-            image_size=options["image_size"],
-            batch_size=options["batch_size"],
-            seed=options["seed"],
             data_dir=arguments.data_dir,
             manual_dir=arguments.manual_dir,
-            validation_fraction=options["validation_fraction"],
-            test_fraction=options["test_fraction"],
+            strict=arguments.strict,
             verbose=arguments.verbose,
             progress=progress,
+            **{name: options[name] for name in LOADING},
         )
     if is_new(folder, data.fingerprint, options):
         write_config(folder, {"data": arguments.data, **options}, data)

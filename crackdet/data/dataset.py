@@ -1,13 +1,14 @@
 """A data set: three splits, the names of the classes and a fingerprint of the content."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from crackdet.data.splits import ImageSplit
+from crackdet.data.walls import Leakage, Walls
 from crackdet.images import ImageSize
 
 DEFAULT_CLASSES = ("negative", "positive")
@@ -27,6 +28,8 @@ class CrackData:
             data, whatever the file names and their order.
         notes: What a reader of figures from these splits must know; empty when nothing.
         cut: Names of the splits that `load_data` cut or cut from; the others are the source's own.
+        leakage: How many pictures of a split are known from another one. Defaults to what content
+            keys and groups tell.
 
     Example:
 
@@ -45,8 +48,11 @@ class CrackData:
     fingerprint: str = ""
     notes: str = ""
     cut: tuple[str, ...] = ()
+    leakage: Leakage = None  # type: ignore[assignment]  # see __post_init__
 
     def __post_init__(self) -> None:
+        if self.leakage is None:
+            object.__setattr__(self, "leakage", measured_leakage(self.splits))
         if not self.fingerprint:
             object.__setattr__(self, "fingerprint", content_fingerprint(self.splits.values()))
 
@@ -81,7 +87,10 @@ class CrackData:
         }
 
     def facts(self) -> dict[str, Any]:
-        """Returns what a record says of the data: name, fingerprint, classes, notes, counts."""
+        """Returns what a record says of the data: name, fingerprint, classes, notes, counts, leaks.
+
+        `leakage` is what `crackdet.data.Leakage.facts` returns.
+        """
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -89,6 +98,7 @@ class CrackData:
             "notes": self.notes,
             "counts": self.counts(),
             "groups": {name: len(np.unique(each.groups)) for name, each in self.splits.items()},
+            "leakage": self.leakage.facts(),
         }
 
     @classmethod
@@ -110,7 +120,9 @@ class CrackData:
         Args:
             train, validation, test: Each `(images, labels)` or `(images, labels, groups)`.
                 Images: uint8 array of shape `(count, H, W, 3)`, values 0..255, or a sequence of
-                `(H, W, 3)` arrays of any sizes. Labels: indices into `class_names`.
+                `(H, W, 3)` arrays of any sizes. Labels: indices into `class_names`. Groups:
+                integers from 0; pictures of one piece of wall share one, in all three parts.
+                Equal pictures are of one group anyway.
             class_names: Names in the order of the labels.
             image_size: Height and width that pictures are resized to. Defaults to the size of
                 the first one.
@@ -126,6 +138,7 @@ class CrackData:
         checked = {key: _checked(key, part, len(class_names)) for key, part in parts.items()}
         digests = {key: [_pixel_digest(x) for x in part[0]] for key, part in checked.items()}
         universe = make_universe(digests.values())
+        groups = _joined(checked, digests)
         first = next((part[0][0] for part in checked.values() if len(part[0])), None)
         if image_size is None:
             if first is None:
@@ -138,16 +151,41 @@ class CrackData:
                 labels,
                 keys=[f"{key}/{index:06d}" for index in range(len(images))],
                 digests=digests[key],
-                groups=groups,
+                groups=groups[key],
                 image_size=image_size,
                 batch_size=batch_size,
                 shuffle=key == "train",
                 seed=seed,
                 universe=universe,
             )
-            for key, (images, labels, groups) in checked.items()
+            for key, (images, labels, _) in checked.items()
         }
-        return cls(**splits, class_names=tuple(class_names), name=name, notes=notes)
+        # Who says what belongs together has looked for it.
+        grouped = all(part[2] is not None for part in checked.values() if len(part[0]))
+        return cls(
+            **splits,
+            class_names=tuple(class_names),
+            name=name,
+            notes=notes,
+            leakage=measured_leakage(splits, compared=grouped),
+        )
+
+
+def measured_leakage(splits: Mapping[str, ImageSplit], *, compared: bool = False) -> Leakage:
+    """Returns what splits know of each other by their content keys and groups.
+
+    Args:
+        splits: The splits by name.
+        compared: Whether the groups hold all twins and overlapping crops that can be found.
+    """
+    walls = Walls.of_groups(
+        [digest for split in splits.values() for digest in split.digests],
+        np.concatenate([split.groups for split in splits.values()]),
+        compared=compared,
+    )
+    return Leakage.between(
+        walls, np.repeat(list(splits), [split.num_images for split in splits.values()])
+    )
 
 
 def make_universe(digests: Iterable[Iterable[str]]) -> np.ndarray:
@@ -184,6 +222,21 @@ def _checked(key: str, part: tuple, num_classes: int) -> tuple:
                 f"Received: shape {image.shape}, dtype {image.dtype}"
             )
     return images, labels, part[2] if len(part) == 3 else None
+
+
+def _joined(
+    parts: Mapping[str, tuple], digests: Mapping[str, Sequence[str]]
+) -> dict[str, np.ndarray]:
+    """Returns the groups of each part: those given, joined where pictures are equal."""
+    given = [
+        np.full(len(images), -1) if groups is None else np.asarray(groups)
+        for images, _, groups in parts.values()
+    ]
+    walls = Walls.of_groups(
+        [digest for part in digests.values() for digest in part], np.concatenate(given)
+    )
+    ends = np.cumsum([len(part) for part in given])
+    return dict(zip(parts, np.split(walls.groups, ends[:-1]), strict=True))
 
 
 def _pixel_digest(image: np.ndarray) -> str:

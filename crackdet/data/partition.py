@@ -5,96 +5,117 @@ from pathlib import Path
 
 import numpy as np
 
-from crackdet.data.folders import FolderImage, FolderListing, Progress
+from crackdet.data.folders import FolderImage, Progress
+from crackdet.data.walls import Walls, joined_groups
 from crackdet.errors import CrackdetError
 from crackdet.images import GROUPING_SUFFIXES, read_image
 
-# "" stands for pictures of a folder without split folders: all are to be divided.
-_SPLIT_NUMBERS = {"": -1, "train": 0, "validation": 1, "test": 2}
-_TEST = _SPLIT_NUMBERS["test"]
+SPLITS = ("train", "validation", "test")
+
+
+def find_walls(
+    images: Sequence[FolderImage],
+    given: np.ndarray,
+    *,
+    compare: bool = True,
+    verbose: int = 1,
+    progress: Progress | None = None,
+) -> Walls:
+    """Finds out which pictures belong together.
+
+    For the official images the shipped table knows it; others are compared with each other.
+
+    Args:
+        images: Pictures of a folder.
+        given: int64 `(count,)`, groups that the user gave, -1 for none; they are joined with those
+            that are found.
+        compare: Whether twins and overlapping crops are looked for. Exact copies always are.
+        verbose: 0 for no line about what is done.
+        progress: Called as `progress(done, total, text)` while crops are compared.
+    """
+    digests = [image.digest for image in images]
+    walls = Walls.of_groups(digests, given)
+    if not compare or not images:
+        return walls
+    from tfds_builder.concrete_cracks.splits import shipped_table
+    from tfds_builder.grouping import connected_groups, find_links, twin_groups
+
+    table = shipped_table()
+    if all(digest in table for digest in digests):
+        twins, groups = (
+            np.array([int(table[digest][unit]) for digest in digests])
+            for unit in ("twin_group", "group")
+        )
+        overlaps = walls.overlaps
+    else:
+        # Each content once: of its copies all is known.
+        first = np.unique(walls.contents, return_index=True)[1]
+        if verbose:
+            print(f"Looking for crops of the same wall among {len(first)} pictures.")
+        links = find_links(
+            [_for_grouping(images[i].path) for i in first.tolist()],
+            progress=progress and (lambda text, done, total: progress(done, total, text)),
+        )
+        crops = twin_groups(len(first), links)
+        overlaps = np.stack([crops[links.first], crops[links.second]], axis=1)
+        twins = crops[walls.contents]
+        groups = connected_groups(len(first), links)[walls.contents]
+    return Walls(walls.contents, twins, overlaps, joined_groups(walls.groups, groups), True)
 
 
 def complete_splits(
-    listing: FolderListing,
+    images: Sequence[FolderImage],
+    walls: Walls,
     fractions: tuple[float, float] | None,
     seed: int,
-    verbose: int,
-    progress: Progress | None,
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], str]:
+) -> tuple[np.ndarray, tuple[str, ...], str]:
     """Decides the split of each picture.
 
     Splits that the folder lacks are cut from its training pictures, whole groups at a time.
 
     Args:
-        listing: What the folder holds.
+        images: What the folder holds.
+        walls: What the pictures have in common.
         fractions: Shares of the pictures for validation and for test, where they are lacking. None
             cuts nothing: pictures of a folder without splits are all in test.
         seed: Seed of the draw.
-        verbose: 0 for no line about what is done.
-        progress: Called as `progress(done, total, text)` while crops are compared.
 
     Returns:
-        For each picture its split (0 train, 1 validation, 2 test) and its group, the names of the
-        splits that were cut from others, and a sentence on how the splits were made.
+        For each picture the name of its split, `(count,)`, the names of the splits that were cut
+        from others, and a sentence on how the splits were made.
 
     Raises:
-        CrackdetError: If the fractions leave nothing.
+        CrackdetError: If the fractions leave nothing, or there are too few groups to cut.
     """
-    splits = np.array([_SPLIT_NUMBERS[image.split] for image in listing.images])
+    splits = np.array([image.split for image in images], "U10")
     if fractions is None:
-        groups = _wall_groups(listing.images, verbose, progress)
-        return np.where(splits < 0, _TEST, splits), groups, (), ""
-    lacking = [index for index in (1, 2) if index not in splits]
+        own = "The splits are the folder's own." if splits.any() else ""
+        return np.where(splits == "", "test", splits), (), own
+    lacking = [name for name in SPLITS[1:] if name not in splits]
     if not lacking:
-        digests = np.array([image.digest for image in listing.images])
-        groups = np.unique(digests, return_inverse=True)[1]
-        return splits, groups, (), "The splits are the folder's own, not checked for leaks here."
-    validation, test = (share if i in lacking else 0.0 for i, share in enumerate(fractions, 1))
-    if min(fractions[index - 1] for index in lacking) <= 0 or validation + test >= 1:
+        return splits, (), "The splits are the folder's own."
+    shares = dict(zip(SPLITS[1:], fractions, strict=True))
+    validation, test = (shares[name] if name in lacking else 0.0 for name in SPLITS[1:])
+    if min(shares[name] for name in lacking) <= 0 or validation + test >= 1:
         raise CrackdetError(
             "validation_fraction and test_fraction must be above 0 and leave something to train "
             f"on; received {fractions[0]} and {fractions[1]}."
         )
-    members = np.flatnonzero(splits <= 0)
-    images = [listing.images[i] for i in members]
-    own_groups = _wall_groups(images, verbose, progress)
     from tfds_builder.grouping import assign_splits
 
-    splits[members] = assign_splits(
-        own_groups,
-        np.array([image.label for image in images]),
-        [image.digest for image in images],
+    members = np.flatnonzero((splits == "") | (splits == "train"))
+    cut = [images[i] for i in members.tolist()]
+    dealt = assign_splits(
+        walls.groups[members],
+        np.array([image.label for image in cut]),
+        [image.digest for image in cut],
         fractions=(1 - validation - test, validation, test),
         seed=seed,
     )
-    groups = np.arange(len(listing.images)) + len(own_groups)
-    groups[members] = own_groups
-    names = [("train", "validation", "test")[index] for index in lacking]
-    how = f"Cut {' and '.join(names)} from the folder, keeping crops of one wall together."
-    return splits, groups, ("train", *names), how
-
-
-def _wall_groups(
-    images: Sequence[FolderImage], verbose: int, progress: Progress | None
-) -> np.ndarray:
-    """Returns the group of each picture: those that show the same piece of wall share one.
-
-    For the official images the shipped table knows it; for others it is worked out.
-    """
-    from tfds_builder.concrete_cracks.splits import shipped_table
-    from tfds_builder.grouping import connected_groups, find_links
-
-    table = shipped_table()
-    if all(image.digest in table for image in images):
-        known = [int(table[image.digest]["group"]) for image in images]
-        return np.unique(known, return_inverse=True)[1]
-    if verbose:
-        print(f"Looking for crops of the same wall among {len(images)} pictures.")
-    links = find_links(
-        [_for_grouping(image.path) for image in images],
-        progress=progress and (lambda text, done, total: progress(done, total, text)),
-    )
-    return connected_groups(len(images), links)
+    splits[members] = np.array(SPLITS)[dealt]
+    what = "crops of one wall" if walls.compared else "exact copies and given groups"
+    how = f"Cut {' and '.join(lacking)} from the folder, keeping {what} together."
+    return splits, ("train", *lacking), how
 
 
 def _for_grouping(path: Path) -> Path | np.ndarray:

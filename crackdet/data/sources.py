@@ -1,22 +1,23 @@
 """`load_data`: whatever a user points at, as one `CrackData`."""
 
+import dataclasses
 import os
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crackdet.data.dataset import DEFAULT_CLASSES, CrackData, make_universe
-from crackdet.data.folders import Progress, list_folder
-from crackdet.data.partition import complete_splits
+from crackdet.data.dataset import DEFAULT_CLASSES, CrackData, make_universe, measured_leakage
+from crackdet.data.folders import Progress
+from crackdet.data.groups import GroupsFile, given_groups
+from crackdet.data.labelled_folder import LabelledFolder, read_folder
+from crackdet.data.partition import SPLITS, complete_splits
 from crackdet.data.splits import ImageSplit
+from crackdet.data.walls import Leakage, joined_groups
 from crackdet.errors import CrackdetError
 from crackdet.images import ImageSize
 
 TFDS_NAME = "concrete_cracks"
-SPLIT_NAMES = ("train", "validation", "test")
 
 
 def load_data(
@@ -30,10 +31,14 @@ def load_data(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     cut: bool = True,
+    group_by: str | None = None,
+    groups: GroupsFile | None = None,
+    audit: bool = True,
+    strict: bool = False,
     verbose: int = 1,
     progress: Progress | None = None,
 ) -> CrackData:
-    """Loads a data set for training, validation and test.
+    r"""Loads a data set for training, validation and test.
 
     TensorFlow is not needed: a TFDS data set is built and read as array_record, which TFDS does
     without it. It is needed to read the tfrecord files of `tfds.load` and `as_dataset`.
@@ -59,6 +64,16 @@ def load_data(
             every picture stays where the folder has it, and those of a folder without splits are
             all in test: for a classifier that is only to be measured. One class is enough then,
             and splits may be empty.
+        group_by: A regular expression, searched in each picture's path below the folder: pictures
+            where its first group is the same belong together, such as tiles of one photo
+            (`r"(DSC\d+)_"`). They are joined with the groups that are found.
+        groups: A CSV file with the columns `path` and `group`, for the same purpose;
+            `crackdet data group` writes one. Without both, the photo in SDNET2018's file names is
+            understood.
+        audit: Whether a folder's pictures are compared with each other. Without it, crops of one
+            wall may stand in two splits, and only exact copies and given groups are known.
+        strict: Whether anything amiss is an error: pictures that cannot be read or whose labels
+            contradict each other, splits that know each other's pictures.
         verbose: 0 silences the lines about what is done.
         progress: Called as `progress(done, total, text)` during long steps.
 
@@ -66,28 +81,61 @@ def load_data(
         A `CrackData`.
 
     Raises:
-        CrackdetError: If the source is unknown or holds too little to train and test on.
+        CrackdetError: If the source is unknown or holds too little to train and test on, if an
+            argument makes no sense, or if `strict` is set and something is amiss.
 
     Example:
 
     >>> data = crackdet.load_data("demo", image_size=96)
     >>> images, labels = data.train[0]
     """
-    if isinstance(source, CrackData):
-        return source
     options: dict[str, Any] = {"image_size": image_size, "batch_size": batch_size, "seed": seed}
-    text = os.fspath(source)
+    text = "" if isinstance(source, CrackData) else os.fspath(source)
     if text == "demo":
         text = f"{TFDS_NAME}/demo"
-    if text.split("/")[0] == TFDS_NAME and not os.path.isdir(text):
-        return _load_tfds(text, options, data_dir, manual_dir)
-    if not os.path.isdir(text):
+    if isinstance(source, CrackData):
+        data = _regrouped(source, group_by, groups)
+    elif text.split("/")[0] == TFDS_NAME and not os.path.isdir(text):
+        data = _regrouped(_load_tfds(text, options, data_dir, manual_dir), group_by, groups)
+    elif os.path.isdir(text):
+        folder = read_folder(
+            Path(text),
+            group_by=group_by,
+            groups=groups,
+            audit=audit,
+            strict=strict,
+            for_training=cut,
+            verbose=verbose,
+            progress=progress,
+        )
+        fractions = (validation_fraction, test_fraction) if cut else None
+        data = _divided(folder, options, fractions)
+    else:
         raise CrackdetError(
             f"Cannot find the data {text!r}: give a folder with one sub-folder a class, or one of "
             f"{TFDS_NAME}, {TFDS_NAME}/random, {TFDS_NAME}/twins, demo."
         )
-    fractions = (validation_fraction, test_fraction) if cut else None
-    return _load_folder(Path(text), options, fractions, verbose, progress)
+    if strict and data.leakage.leaks:
+        raise CrackdetError(f"{data.name}: {data.leakage.words()} With --strict this is an error.")
+    return data
+
+
+def _regrouped(data: CrackData, group_by: str | None, groups: GroupsFile | None) -> CrackData:
+    """Joins the groups of a data set with those that the user gives."""
+    if group_by is None and groups is None:
+        return data
+    keys = [key for split in data.splits.values() for key in split.keys]
+    given, note = given_groups(keys, group_by, groups)
+    own = np.concatenate([split.groups for split in data.splits.values()])
+    ends = np.cumsum([split.num_images for split in data.splits.values()])
+    parts = np.split(joined_groups(own, given), ends[:-1])
+    splits = {
+        name: split.with_groups(part)
+        for (name, split), part in zip(data.splits.items(), parts, strict=True)
+    }
+    leakage = measured_leakage(splits, compared=data.leakage.compared)
+    notes = " ".join(each for each in (data.notes, note) if each)
+    return dataclasses.replace(data, **splits, leakage=leakage, notes=notes)
 
 
 def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: Any) -> CrackData:
@@ -107,7 +155,7 @@ def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: An
         name: list(
             builder.as_data_source(split=name, decoders={"image": tfds.decode.SkipDecoding()})
         )
-        for name in SPLIT_NAMES
+        for name in SPLITS
     }
     digests = {name: [content_key(r["image"]) for r in rows] for name, rows in records.items()}
     universe = make_universe(digests.values())
@@ -125,9 +173,13 @@ def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: An
         )
         for name, rows in records.items()
     }
-    notes = "" if config == "grouped" else builder.builder_config.description
     return CrackData(
-        **splits, class_names=DEFAULT_CLASSES, name=f"{TFDS_NAME}/{config}", notes=notes
+        **splits,
+        class_names=DEFAULT_CLASSES,
+        name=f"{TFDS_NAME}/{config}",
+        notes="" if config == "grouped" else builder.builder_config.description,
+        # The groups hold all that is known; `random` and `twins` leak by them.
+        leakage=measured_leakage(splits, compared=True),
     )
 
 
@@ -135,52 +187,26 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _load_folder(
-    folder: Path,
-    options: dict[str, Any],
-    fractions: tuple[float, float] | None,
-    verbose: int,
-    progress: Progress | None,
+def _divided(
+    folder: LabelledFolder, options: dict[str, Any], fractions: tuple[float, float] | None
 ) -> CrackData:
-    listing = list_folder(folder, for_training=fractions is not None, progress=progress)
-    notes = []
-    if listing.unreadable:
-        notes.append(_unreadable_note(listing.unreadable))
-        warnings.warn(notes[-1], stacklevel=3)
-    splits, groups, cut, how = complete_splits(
-        listing, fractions, options["seed"], verbose, progress
-    )
-    notes.append(how)
-    universe = make_universe([[image.digest for image in listing.images]])
+    """Divides a folder into the splits that it has, or that are cut here."""
+    splits, cut, how = complete_splits(folder.images, folder.walls, fractions, options["seed"])
+    leakage = Leakage.between(folder.walls, splits)
     parts = {}
-    for index, name in enumerate(SPLIT_NAMES):
-        members = np.flatnonzero(splits == index)
-        images = [listing.images[i] for i in members]
-        if fractions is not None and len({image.label for image in images}) < 2:
+    for name in SPLITS:
+        part = folder.part(name, np.flatnonzero(splits == name), options)
+        if fractions is not None and len(set(part.labels.tolist())) < 2:
             raise CrackdetError(
-                f"The {name} split of {folder} has {len(images)} pictures and not both classes: "
-                "add pictures, or raise the fraction of this split."
+                f"The {name} split of {folder.path} has {part.num_images} pictures and not both "
+                "classes: add pictures, or raise the fraction of this split."
             )
-        parts[name] = ImageSplit(
-            name,
-            [image.path for image in images],
-            [image.label for image in images],
-            keys=[image.key for image in images],
-            digests=[image.digest for image in images],
-            groups=groups[members],
-            shuffle=name == "train",
-            universe=universe,
-            **options,
-        )
+        parts[name] = part
     return CrackData(
         **parts,
-        class_names=listing.class_names,
-        name=folder.resolve().name,
-        notes=" ".join(note for note in notes if note),
+        class_names=folder.class_names,
+        name=folder.path.resolve().name,
+        notes=" ".join(note for note in (*folder.notes, how, leakage.words()) if note),
         cut=cut,
+        leakage=leakage,
     )
-
-
-def _unreadable_note(errors: Sequence[str], most: int = 10) -> str:
-    more = f" And {len(errors) - most} more." if len(errors) > most else ""
-    return f"{len(errors)} unreadable pictures were left out. " + " ".join(errors[:most]) + more

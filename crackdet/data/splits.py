@@ -164,6 +164,12 @@ class ImageSplit(keras.utils.PyDataset):
         other._encoded = [None] * self.num_images
         return other
 
+    def with_groups(self, groups: np.ndarray) -> "ImageSplit":
+        """Returns the same split with other groups, int64 `(num_images,)`."""
+        other = copy.copy(self)
+        other.groups = groups
+        return other
+
     def in_order(self) -> "ImageSplit":
         """Returns the same split without shuffling: batches run in the order of `labels`."""
         return self.subset(range(self.num_images), shuffle=False)

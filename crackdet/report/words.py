@@ -122,7 +122,9 @@ def shape(sizes: Sequence[int | None] | None) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Returns a value of a JSON file as one line of text, nothing as the word none."""
+    """Returns a value of a JSON file as the command line takes it: yes, no or none for words."""
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -55,6 +55,36 @@ def twin_groups(count: int, links: Links) -> np.ndarray:
     return _in_order(_components(count, links.select(links.kind == TWIN)))
 
 
+def join_groups(*groupings: np.ndarray) -> np.ndarray:
+    """Joins what several groupings of the same images say.
+
+    Args:
+        *groupings: Each int64 `(count,)`: images with the same number belong together; -1 says
+            nothing of an image.
+
+    Returns:
+        int64 `(count,)`: images that any grouping puts together, directly or through others, share
+        a number. They are numbered 0, 1, … in the order of their first members.
+
+    Example:
+
+    >>> join_groups(np.array([0, 0, 1, 2]), np.array([-1, 5, 5, -1])).tolist()
+    [0, 0, 0, 1]
+    """
+    # Each group of each grouping is a node of its own, which its images hang on.
+    images, nodes, total = [], [], len(groupings[0])
+    for grouping in groupings:
+        named = np.flatnonzero(np.asarray(grouping) >= 0)
+        names, numbers = np.unique(np.asarray(grouping)[named], return_inverse=True)
+        images.append(named)
+        nodes.append(numbers + total)
+        total += len(names)
+    edges = np.concatenate(images), np.concatenate(nodes)
+    graph = coo_matrix((np.ones(len(edges[0]), np.int8), edges), shape=(total, total))
+    groups = connected_components(graph, directed=False)[1][: len(groupings[0])]
+    return _in_order(groups.astype(np.int64))
+
+
 def run_numbers(filenames: Sequence[str]) -> np.ndarray:
     """Returns the number in the official name of each Positive, -1 for other names.
 

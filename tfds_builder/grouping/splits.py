@@ -28,7 +28,8 @@ def assign_splits(
     Args:
         groups: int64 `(count,)`. Distinct numbers for all images give a plain stratified split.
         labels: int64 `(count,)`.
-        keys: `count` distinct names that stay with the images, such as content keys.
+        keys: `count` names that stay with the images, such as content keys. Images of one group
+            may share a name, as exact copies do.
         fractions: Shares of train, validation and test; they add up to 1.
         seed: Which of the many such splits.
 
@@ -36,7 +37,7 @@ def assign_splits(
         int64 `(count,)`: 0 train, 1 validation, 2 test.
 
     Raises:
-        ValueError: The fractions do not add up to 1, or two keys are equal.
+        ValueError: The fractions do not add up to 1, or two groups share a key.
 
     Example:
 
@@ -46,11 +47,14 @@ def assign_splits(
     """
     if abs(sum(fractions) - 1) > 1e-9 or min(fractions) < 0:
         raise ValueError(f"`fractions` must be positive and add up to 1; received {fractions}.")
-    if len(set(keys)) != len(groups):
-        raise ValueError("`keys` must be distinct, one for each image.")
+    groups = np.asarray(groups)
+    if len(keys) != len(groups) or len(set(keys)) != len(
+        set(zip(keys, groups.tolist(), strict=True))
+    ):
+        raise ValueError("`keys` must be one for each image, distinct between groups.")
     _, labels = np.unique(labels, return_inverse=True)
     members: dict[int, list[int]] = {}
-    for image, group in enumerate(np.asarray(groups).tolist()):
+    for image, group in enumerate(groups.tolist()):
         members.setdefault(group, []).append(image)
     target = np.outer(fractions, np.bincount(labels)).clip(1e-9)
     filled = np.zeros_like(target)

@@ -1,6 +1,6 @@
 """The page: what a run found, in the order in which a reader asks."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,6 @@ from crackdet.report.page_data import (
 from crackdet.report.run import Run
 from crackdet.report.words import METRIC_WORDS, headline, interval, written
 
-# Notes on data that speak of these are a warning, and stand above every figure.
-_LEAK = re.compile("leak|twin|overlap", re.IGNORECASE)
 # The figures that a reader looks for first.
 _TILES = ("recall", "false_alarm_rate", "accuracy", "auroc", "recall_at_far_1pct")
 
@@ -60,7 +58,7 @@ def page_data(run: Run) -> Page:
         subtitle=f"Data set {data['name']}, test split: {row['n']:,} images in {row['groups']:,} "
         "independent groups, read once.",
         headline=headline(row),
-        warning=data["notes"] if _LEAK.search(data["notes"]) else None,
+        warning=_leak_warning(data.get("leakage")),
         tiles=[
             Tile(
                 METRIC_WORDS[name][0],
@@ -80,3 +78,13 @@ def page_data(run: Run) -> Page:
             Section("repeat", "How to repeat this run", repeat.repeat(run)),
         ],
     )
+
+
+def _leak_warning(leakage: Mapping[str, Any] | None) -> str | None:
+    """Returns what stands above every figure where splits leak, or may."""
+    if leakage is None:
+        return "Whether test images are known from train was not recorded."
+    if leakage["leaks"] is False:
+        return None
+    doubt = " Figures measured on known images are too good." if leakage["leaks"] else ""
+    return str(leakage["words"]) + doubt

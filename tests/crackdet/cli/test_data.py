@@ -112,13 +112,13 @@ def test_info_and_group_agree_on_a_folder(
     out = tmp_path / "groups.csv"
     assert crackdet("data", "group", folder, *options, "--out", out).code == 0
     table = rows(out)
-    assert {row["key"] for row in table} == {
+    assert {row["path"] for row in table} == {
         path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")
     }
     splits_of_group: dict[str, set[str]] = {}
     for row in table:
         splits_of_group.setdefault(row["group"], set()).add(row["split"])
-        assert row["label"] == row["key"].split("/")[0]
+        assert row["label"] == row["path"].split("/")[0]
     assert {len(splits) for splits in splits_of_group.values()} == {1}
     for split in ("train", "validation", "test"):
         images = [row for row in table if row["split"] == split]

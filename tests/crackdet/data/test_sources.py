@@ -87,7 +87,7 @@ def test_only_missing_splits_are_cut_from_train(
     assert 6 <= data.validation.num_images <= 18
     assert not set(data.train.groups) & set(data.validation.groups)
     assert "Cut validation from the folder" in data.notes
-    assert "60 pictures" in capsys.readouterr().out
+    assert "66 pictures" in capsys.readouterr().out
 
 
 def test_own_splits_are_kept(make_folder: MakeFolder) -> None:
@@ -102,7 +102,7 @@ def test_own_splits_are_kept(make_folder: MakeFolder) -> None:
     assert data.validation[1][1].tolist() == [1]
     assert (data.train.shuffle, data.train.seed) == (True, 5)
     assert not data.validation.shuffle
-    assert "not checked" in data.notes
+    assert "The splits are the folder's own. None of 2 test images is known" in data.notes
 
 
 def test_unreadable_pictures_are_warned_of_by_name(make_folder: MakeFolder) -> None:
@@ -150,12 +150,18 @@ def test_official_images_in_a_folder_take_the_shipped_groups(
     from tfds_builder.concrete_cracks import splits
 
     keys = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in crops.glob("*/*.jpg")]
-    table = {key: {"group": str(number // 6)} for number, key in enumerate(sorted(keys))}
+    table = {
+        key: {"twin_group": number, "group": number // 6} for number, key in enumerate(sorted(keys))
+    }
     monkeypatch.setattr(splits, "shipped_table", lambda: table)
     data = load_data(crops, image_size=32, verbose=0)
-    for split in data.splits.values():
-        for digest, group in zip(split.digests, split.groups, strict=True):
-            assert group == int(table[digest]["group"])
+    pairs = {
+        (int(group), table[digest]["group"])
+        for split in data.splits.values()
+        for digest, group in zip(split.digests, split.groups, strict=True)
+    }
+    assert len(pairs) == len({group for group, _ in pairs}) == len({known for _, known in pairs})
+    assert data.facts()["leakage"]["leaks"] is False
 
 
 def test_formats_that_the_grouping_cannot_read_are_decoded_for_it(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_a_run_is_calibrated_measured_and_filed(result, data):
         "notes": "made for a test",
         "counts": data.counts(),
         "groups": {"train": 20, "validation": 15, "test": 15},
+        "leakage": data.leakage.facts(),
     }
 
 

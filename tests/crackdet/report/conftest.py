@@ -60,6 +60,7 @@ def write_run(folder, *, seed=0, skill=5.0, notes=""):
             "fingerprint": "5d" * 32,
             "class_names": ["negative", "positive"],
             "notes": notes,
+            "leakage": {"leaks": bool(notes), "words": notes or "None is known."},
             "counts": {
                 name: {
                     "negative": int(np.sum(split["label"] == 0)),

@@ -144,6 +144,7 @@ def test_hostile_names_everywhere_change_no_element(run_dir, page):
     evil = '"><img src=x onerror=alert(1)>'
     metrics = read_json(run_dir / "metrics.json")
     metrics["data"] |= {"name": evil, "fingerprint": evil, "notes": evil}
+    metrics["data"]["leakage"] = {"leaks": True, "words": evil}
     metrics["data"]["class_names"] = [evil, "$\\frac{1}"]
     metrics["data"]["counts"] = {
         split: dict(zip([evil, "$\\frac{1}"], counts.values(), strict=True))
@@ -204,21 +205,27 @@ def test_the_classification_report_follows_from_the_counts(run_dir):
 
 
 @pytest.mark.parametrize(
-    ("notes", "warned"),
+    ("leakage", "warning"),
     [
-        ("", False),
-        ("Cut test from the folder, keeping crops of one wall together.", False),
-        ("Many test images have a twin in train.", True),
-        ("The splits are the folder's own, not checked for leaks here.", True),
+        ({"leaks": False, "words": "No leak, twin or overlap."}, None),
+        ({"leaks": True, "words": "3 of 9 are known."}, "3 of 9 are known. Figures measured on"),
+        ({"leaks": None, "words": "Nobody looked."}, "Nobody looked."),
+        (None, "was not recorded"),  # by an earlier version
     ],
 )
-def test_notes_on_leaks_warn_above_the_figures(run_dir, notes, warned):
+def test_leaks_warn_above_the_figures_by_their_flag_whatever_the_notes_say(
+    run_dir, leakage, warning
+):
     metrics = read_json(run_dir / "metrics.json")
-    metrics["data"]["notes"] = notes
+    metrics["data"]["notes"] = "Cut test so that no twins and overlapping crops leak."
+    metrics["data"].pop("leakage")
+    if leakage is not None:
+        metrics["data"]["leakage"] = leakage
     write_json(run_dir / "metrics.json", metrics)
     text = text_of(run_dir)
-    assert ("Read this first." in text) == warned
-    assert notes in text
+    assert ("Read this first." in text) == (warning is not None)
+    assert warning is None or f"Read this first. {warning}" in text or warning in text
+    assert metrics["data"]["notes"] in text
 
 
 def test_the_recorded_command_is_shown_as_it_is(run_dir):

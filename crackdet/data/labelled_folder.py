@@ -1,0 +1,134 @@
+"""A folder of labelled pictures and what they have in common, before it is cut into splits."""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crackdet.data.dataset import make_universe
+from crackdet.data.folders import FolderImage, Progress, list_folder
+from crackdet.data.groups import GroupsFile, compiled, given_groups
+from crackdet.data.partition import find_walls
+from crackdet.data.splits import ImageSplit
+from crackdet.data.walls import Walls
+from crackdet.errors import CrackdetError
+
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """The pictures of a folder that can be used.
+
+    Attributes:
+        path: The folder.
+        images: The pictures, readable and of one class each.
+        class_names: Names in the order of the labels.
+        walls: What the pictures have in common.
+        notes: Sentences on what was left out and what the groups are.
+    """
+
+    path: Path
+    images: tuple[FolderImage, ...]
+    class_names: tuple[str, ...]
+    walls: Walls
+    notes: tuple[str, ...]
+
+    def part(self, name: str, members: Iterable[int], options: dict[str, Any]) -> ImageSplit:
+        """Returns some of the pictures as a split.
+
+        Args:
+            name: The split's name; train changes its order from epoch to epoch.
+            members: Which pictures.
+            options: Further arguments of `ImageSplit`: `image_size`, `batch_size`, `seed`.
+        """
+        chosen = list(members)
+        images = [self.images[i] for i in chosen]
+        return ImageSplit(
+            name,
+            [image.path for image in images],
+            [image.label for image in images],
+            keys=[image.key for image in images],
+            digests=[image.digest for image in images],
+            groups=self.walls.groups[chosen],
+            shuffle=name == "train",
+            universe=make_universe([[image.digest for image in self.images]]),
+            **options,
+        )
+
+
+def read_folder(
+    path: Path,
+    *,
+    group_by: str | None = None,
+    groups: GroupsFile | None = None,
+    audit: bool = True,
+    strict: bool = False,
+    for_training: bool = True,
+    verbose: int = 1,
+    progress: Progress | None = None,
+) -> LabelledFolder:
+    """Reads a folder, leaves out what cannot be used, and finds out what belongs together.
+
+    Args:
+        path: A folder as `crackdet.data.folders.list_folder` describes it.
+        group_by, groups, audit, strict, verbose, progress: As in `crackdet.load_data`.
+        for_training: As in `crackdet.data.folders.list_folder`.
+
+    Raises:
+        CrackdetError: If the folder holds too little, or anything is left out and `strict` is set.
+    """
+    if group_by is not None:
+        compiled(group_by)  # says what is wrong with it before the pictures are read
+    listing = list_folder(path, for_training=for_training, progress=progress)
+    images, contradictory = without_contradictions(listing.images)
+    notes = []
+    for finding in (unreadable_note(listing.unreadable), contradiction_note(contradictory)):
+        if not finding:
+            continue
+        if strict:
+            raise CrackdetError(f"{path}: {finding} (--strict)")
+        warnings.warn(finding, stacklevel=3)
+        notes.append(finding)
+    given, groups_note = given_groups([image.key for image in images], group_by, groups)
+    walls = find_walls(images, given, compare=audit, verbose=verbose, progress=progress)
+    if groups_note:
+        notes.append(groups_note)
+    return LabelledFolder(path, tuple(images), listing.class_names, walls, tuple(notes))
+
+
+def without_contradictions(
+    images: Sequence[FolderImage],
+) -> tuple[list[FolderImage], list[list[FolderImage]]]:
+    """Divides pictures into those of one class each, and sets of copies that have two."""
+    copies: dict[str, list[FolderImage]] = defaultdict(list)
+    for image in images:
+        copies[image.digest].append(image)
+    contradictory = [each for each in copies.values() if len({image.label for image in each}) > 1]
+    left_out = {image.digest for each in contradictory for image in each}
+    return [image for image in images if image.digest not in left_out], contradictory
+
+
+def contradiction_note(contradictory: Sequence[Sequence[FolderImage]]) -> str:
+    """Returns a sentence on copies under both classes; empty when there are none."""
+    if not contradictory:
+        return ""
+    named = [" = ".join(image.key for image in each) for each in contradictory[:_MOST_NAMED]]
+    more = len(contradictory) - len(named)
+    return (
+        f"{sum(map(len, contradictory))} pictures were left out, whose labels contradict each "
+        f"other: the same file stands under both classes ({', '.join(named)}"
+        f"{f', and {more} more' if more else ''})."
+    )
+
+
+def unreadable_note(errors: Sequence[str]) -> str:
+    """Returns sentences on pictures that cannot be read; empty when there are none."""
+    if not errors:
+        return ""
+    more = len(errors) - _MOST_NAMED
+    rest = f" And {more} more." if more > 0 else ""
+    named = " ".join(errors[:_MOST_NAMED])
+    return f"{len(errors)} unreadable pictures were left out. {named}{rest}"
