@@ -89,7 +89,7 @@ def complete_splits(
     """
     splits = np.array([image.split for image in images], "U10")
     if fractions is None:
-        own = "The splits are the folder's own." if splits.any() else ""
+        own = "The splits are the folder's own." if any(splits != "") else ""
         return np.where(splits == "", "test", splits), (), own
     lacking = [name for name in SPLITS[1:] if name not in splits]
     if not lacking:

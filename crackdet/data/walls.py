@@ -58,9 +58,10 @@ class Leakage:
     Attributes:
         compared: Whether twins and overlapping crops were looked for, or are told by the groups.
         known: For `test_in_train`, `test_in_validation` and `validation_in_train`, as far as these
-            splits hold pictures: how many `images` the first split has, how many of them the second one knows (`known`), and
-            each of these by the closest way: `copy`, `twin`, `overlap` (both None where they were
-            not looked for) or `group`, which stands for what other pictures, or the user, join.
+            splits hold pictures: how many `images` the first split has, how many of them the
+            second one knows (`known`), and each of these by the closest way: `copy`, `twin`,
+            `overlap` (both None where they were not looked for) or `group`, which stands for what
+            other pictures, or the user, join.
     """
 
     compared: bool
