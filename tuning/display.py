@@ -59,14 +59,22 @@ class Display:
     def started(self, task: Task) -> None:
         """Notes that a trial runs."""
         self._running[task.trial] = time.monotonic()
+        self._plan(task)
 
     def finished(self, trial: Finished, *, replayed: bool) -> None:
         """Tells how a trial ended."""
         self._running.pop(trial.task.trial, None)
         if replayed:
+            self._plan(trial.task)
             return
         if trial.outcome.failed or not self.console.is_terminal:
             self.say(self._line(trial))
+
+    def _plan(self, task: Task) -> None:
+        """Makes room in the plan for a trial that replaces a failed one."""
+        if len(self.leaderboard.trials) + len(self._running) > self.max_trials:
+            self.max_trials += 1
+            self._images += self.leaderboard.images_of(task)
 
     def lost(self, task: Task, error: BaseException) -> None:
         """Tells that a trial's process died, and that it will run again."""

@@ -16,6 +16,24 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from crackdet.runs.trials import PRUNED, standing
 
 
+class TrialLimit(int):
+    """How many trials an oracle makes at most, and to how many digits it pads their numbers.
+
+    KerasTuner pads them to as many as the limit has, which would rename the trials of a search
+    whose limit is raised.
+    """
+
+    _width: int
+
+    def __new__(cls, trials: int, *, width: int) -> "TrialLimit":
+        limit = super().__new__(cls, trials)
+        limit._width = width
+        return limit
+
+    def __str__(self) -> str:
+        return "9" * self._width
+
+
 @dataclass(frozen=True)
 class Rung:
     """One round of trials.
@@ -55,9 +73,9 @@ class Halving(keras_tuner.Oracle):
     """Takes the best trials of another oracle further; to be mixed into its class.
 
     The other oracle draws the first round. A round begins when the one before has ended, with its
-    best trial first. Trials say in "tuner/images" on how many images they train, in "tuner/round"
-    the round, and in "tuner/trial_id" which trial they take further, as KerasTuner's hyperband
-    does.
+    best trial first; one that fails is replaced by the next best. Trials say in "tuner/images" on
+    how many images they train, in "tuner/round" the round, and in "tuner/trial_id" which trial
+    they take further, as KerasTuner's hyperband does.
 
     Args:
         rungs: The rounds; none or a single one for no halving.
@@ -68,7 +86,10 @@ class Halving(keras_tuner.Oracle):
         super().__init__(**options)
         self._rungs = rungs
         if len(rungs) > 1:
-            self.max_trials = sum(rung.trials for rung in rungs)
+            planned = sum(rung.trials for rung in rungs)
+            # The rounds end by themselves; those that fail in the later ones are replaced.
+            most = rungs[0].trials * len(rungs)
+            self.max_trials = TrialLimit(most, width=len(str(planned)))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the next values."""
@@ -96,20 +117,22 @@ class Halving(keras_tuner.Oracle):
         return rounds
 
     def _promote(self, rounds: list[list[Trial]]) -> dict[str, Any]:
-        """Returns the best trial of the last whole round that has not been taken further."""
+        """Returns the best trial of the last whole round that has not been taken further.
+
+        So many are as the next round holds; one that failed there does not count.
+        """
         for number, (past, present) in enumerate(itertools.pairwise(rounds), start=1):
             if any(trial.status == TrialStatus.RUNNING for trial in past):
                 return {"status": TrialStatus.IDLE}
-            best = self._ranked(past)[: self._rungs[number].trials]
-            if len(present) < len(best):
-                trial = best[len(present)]
+            taken = {_first(trial) for trial in present}
+            left = [trial for trial in self._ranked(past) if _first(trial) not in taken]
+            alive = sum(trial.status != TrialStatus.FAILED for trial in present)
+            if left and alive < self._rungs[number].trials:
                 values = {
-                    **trial.hyperparameters.values,
+                    **left[0].hyperparameters.values,
                     "tuner/images": self._rungs[number].images,
                     "tuner/round": number,
-                    "tuner/trial_id": trial.hyperparameters.values.get(
-                        "tuner/trial_id", trial.trial_id
-                    ),
+                    "tuner/trial_id": _first(left[0]),
                 }
                 return {"status": TrialStatus.RUNNING, "values": values}
         return {"status": TrialStatus.STOPPED}
@@ -125,3 +148,8 @@ class Halving(keras_tuner.Oracle):
                 trial=trial.trial_id,
             ),
         )
+
+
+def _first(trial: Trial) -> str:
+    """Returns the trial of the first round that a trial takes further, or is."""
+    return trial.hyperparameters.values.get("tuner/trial_id", trial.trial_id)

@@ -11,11 +11,13 @@ import keras_tuner
 import numpy as np
 
 from crackdet.data import CrackData
+from crackdet.data.dataset import DEFAULT_CLASSES
 from crackdet.data.splits import ImageSplit
 from crackdet.features import FeatureCache, Uncached
 from crackdet.images import ImageSize
 from crackdet.models import new_classifier, replace_head, unfreeze_depth
 from crackdet.models.units import HEAD_NAME
+from crackdet.runs.history import REPORTED
 from crackdet.seeds import set_seed
 from crackdet.training import fit
 from crackdet.training.fitting import is_augmented
@@ -169,8 +171,11 @@ class CrackHyperModel(keras_tuner.HyperModel):
             `History` of numbers: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
 
         Raises:
-            ValueError: If the data are of another kind.
+            ValueError: If the data are of another kind or number of classes, or a tuner of
+                KerasTuner looks for an objective that no training here reports.
         """
+        if type(self).fit is CrackHyperModel.fit:  # one that overrides it may report more
+            _check_objective(callbacks)
         values = self.space.values(hp)
         seed = self._execution_seed(values)
         self._executions[_key(values)] += 1
@@ -178,7 +183,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
             options.setdefault("head_epochs", 0)
         history = fit(
             model,
-            _as_data(x, y, validation_data, self.image_size, batch_size),
+            _as_data(x, y, validation_data, self.image_size, self.num_classes, batch_size),
             epochs=(self.epochs if epochs is None else epochs) - initial_epoch,
             learning_rate=values["learning_rate"],
             views=self.views,
@@ -221,16 +226,47 @@ def _key(values: dict[str, Any]) -> tuple:
     return tuple(sorted(values.items()))
 
 
+def _check_objective(callbacks: Iterable[keras.callbacks.Callback]) -> None:
+    """Stops a tuner of KerasTuner whose objective no trial will report.
+
+    It would find out after each training, and stop after three. A tuner with a `run_trial` of its
+    own may compute what it looks for.
+    """
+    for callback in callbacks:
+        tuner = getattr(callback, "tuner", None)
+        if not isinstance(tuner, keras_tuner.Tuner):
+            continue
+        if not type(tuner).run_trial.__module__.startswith("keras_tuner."):
+            continue
+        objective = tuner.oracle.objective
+        names = [each.name for each in getattr(objective, "objectives", [objective])]
+        if missing := sorted(set(names) - set(REPORTED)):
+            # Of KerasTuner's errors one that is not taken for a trial's failure.
+            raise keras_tuner.errors.FatalValueError(
+                f"Expected the tuner's objective to be one of {', '.join(REPORTED)}, which a "
+                f"trial of CrackHyperModel reports. Received: {', '.join(missing)}"
+            )
+
+
 def _as_data(
-    x: Any, y: Any, validation_data: Any, image_size: ImageSize, batch_size: int | None
+    x: Any,
+    y: Any,
+    validation_data: Any,
+    image_size: ImageSize,
+    num_classes: int,
+    batch_size: int | None,
 ) -> CrackData:
+    names = DEFAULT_CLASSES if num_classes == 2 else tuple(map(str, range(num_classes)))
     if isinstance(x, CrackData):
         data = x
     elif isinstance(x, ImageSplit) and isinstance(validation_data, ImageSplit):
-        data = CrackData(x, validation_data, validation_data.subset([]))
+        _check_labels(num_classes, x, validation_data)
+        data = CrackData(x, validation_data, validation_data.subset([]), class_names=names)
     elif isinstance(validation_data, tuple | list) and y is not None:
         none = (np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64))
-        data = CrackData.from_arrays((x, y), tuple(validation_data), none, image_size=image_size)
+        data = CrackData.from_arrays(
+            (x, y), tuple(validation_data), none, class_names=names, image_size=image_size
+        )
     else:
         raise ValueError(
             "Expected a CrackData, two ImageSplits (data.train, validation_data=data.validation) "
@@ -242,3 +278,11 @@ def _as_data(
     train = data.train.subset(range(data.train.num_images))
     train.batch_size = batch_size
     return dataclasses.replace(data, train=train)
+
+
+def _check_labels(num_classes: int, *splits: ImageSplit) -> None:
+    highest = max(split.labels.max(initial=0) for split in splits)
+    if highest >= num_classes:
+        raise ValueError(
+            f"Expected labels of 0..{num_classes - 1}, as num_classes says. Received: {highest}"
+        )

@@ -7,7 +7,13 @@ from typing import Any
 
 from crackdet.files import atomic_write
 from crackdet.runs import files
-from crackdet.runs.trials import HYPERPARAMETERS, metric_columns, standing, write_trials
+from crackdet.runs.trials import (
+    HYPERPARAMETERS,
+    by_number,
+    metric_columns,
+    standing,
+    write_trials,
+)
 from tuning.project import writing
 from tuning.tasks import Finished, Task
 
@@ -142,5 +148,7 @@ class Leaderboard:
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns all trials as rows, in the order of their numbers."""
-        ordered: Sequence[Finished] = sorted(self.trials, key=lambda each: each.task.trial)
+        ordered: Sequence[Finished] = sorted(
+            self.trials, key=lambda each: by_number(each.task.trial)
+        )
         return [self.row(trial) for trial in ordered]

@@ -17,7 +17,7 @@ from keras_tuner.oracles import (
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from tuning.halving import Halving, Rung
+from tuning.halving import Halving, Rung, TrialLimit
 from tuning.seeds import oracle_seed, trial_seed
 from tuning.space import SearchSpace
 
@@ -154,19 +154,41 @@ def make_oracle(
     if tuner == "hyperband":
         oracle = HyperbandOracle(max_epochs=epochs, hyperband_iterations=max_trials, **common)
         oracle.max_trials = max_trials  # not among its arguments
-        return _set_up(oracle)
+        return _set_up(oracle, known)
     common |= {"max_trials": max_trials, "rungs": rungs}
     if tuner == "bayesian":
         # KerasTuner's 3 random trials for each hyperparameter would be all of a short search.
         initial = max(2, min(3 * len(space.searched), max_trials // 2))
-        return _set_up(BayesianOracle(known=known or {}, num_initial_points=initial, **common))
-    return _set_up((RandomOracle if tuner == "random" else GridOracle)(**common))
+        oracle = BayesianOracle(known=known or {}, num_initial_points=initial, **common)
+    else:
+        oracle = (RandomOracle if tuner == "random" else GridOracle)(**common)
+    return _set_up(oracle, known)
 
 
-def _set_up(oracle: keras_tuner.Oracle) -> keras_tuner.Oracle:
+def _set_up(
+    oracle: keras_tuner.Oracle, known: Mapping[str, dict[str, Any]] | None
+) -> keras_tuner.Oracle:
     oracle._max_collisions = MAX_COLLISIONS
     oracle.verbose = 0
+    if known:  # numbers as they stand in the folder, also where it is given more trials
+        oracle.max_trials = TrialLimit(oracle.max_trials, width=len(next(iter(known))))
     return oracle
+
+
+def why_no_more_trials(tuner: str, halving: bool) -> str:
+    """Returns why a search that has begun cannot be given more trials; empty where it can.
+
+    It can where it is then the search of so many trials that it would have been from its start.
+    """
+    if halving:
+        return "halving plans its rounds from max_trials"
+    return {
+        "random": "",
+        "grid": "a grid is spread over max_trials points",
+        "bayesian": "a bayesian search draws as many of its first trials at random as max_trials "
+        "says",
+        "hyperband": "what hyperband proposes next depends on which trials have ended by then",
+    }[tuner]
 
 
 def trial_limit(tuner: str, space: SearchSpace, max_trials: int) -> int:

@@ -14,6 +14,7 @@ from crackdet.locks import exclusive
 from crackdet.runs.files import SEARCH_LOCK, SEARCH_OPTIONS
 
 MADE_WITH = "made_with"
+TRIALS = "max_trials"
 
 
 @contextlib.contextmanager
@@ -23,6 +24,7 @@ def open_project(
     *,
     made_with: Mapping[str, Any] | None = None,
     resume: bool = True,
+    fixed_trials: str = "",
 ) -> Iterator[Path]:
     """Yields the folder of a search, held against other processes.
 
@@ -31,6 +33,8 @@ def open_project(
         options: Every choice that the trials depend on.
         made_with: What else is needed to repeat the search; may differ where it goes on.
         resume: Whether a search that stands there may go on.
+        fixed_trials: Why it may not be given more trials (the option `max_trials`); empty where it
+            may.
 
     Raises:
         CrackdetError: If the folder holds something else, a search with other options, or one
@@ -56,9 +60,11 @@ def open_project(
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         if (folder / SEARCH_OPTIONS).exists():
-            earlier = read_json(folder / SEARCH_OPTIONS)
-            earlier.pop(MADE_WITH, None)
-            _check_same(folder, earlier, wanted)
+            record = read_json(folder / SEARCH_OPTIONS)
+            earlier = {name: value for name, value in record.items() if name != MADE_WITH}
+            _check_same(folder, earlier, wanted, fixed_trials)
+            if earlier != wanted:
+                write_json(folder / SEARCH_OPTIONS, {**record, **wanted})
         else:
             write_json(folder / SEARCH_OPTIONS, {**wanted, MADE_WITH: dict(made_with or {})})
         yield folder
@@ -83,15 +89,22 @@ def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
     return exclusive(folder / SEARCH_LOCK, on_wait=refuse)
 
 
-def _check_same(folder: Path, earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    changes = [
-        f"{name} was {earlier.get(name)} and is {wanted.get(name)}"
-        for name in {**earlier, **wanted}
-        if earlier.get(name) != wanted.get(name)
-    ]
-    if changes:
+def _check_same(
+    folder: Path, earlier: Mapping[str, Any], wanted: Mapping[str, Any], fixed_trials: str
+) -> None:
+    changed = [name for name in {**earlier, **wanted} if earlier.get(name) != wanted.get(name)]
+    why = ""
+    if TRIALS in changed and TRIALS in earlier and TRIALS in wanted:
+        if wanted[TRIALS] < earlier[TRIALS]:
+            why = f" ({TRIALS} can only be raised: its trials are drawn already)"
+        elif fixed_trials:
+            why = f" ({TRIALS} cannot be raised here: {fixed_trials})"
+        else:
+            changed.remove(TRIALS)
+    if changed:
+        changes = [f"{name} was {earlier.get(name)} and is {wanted.get(name)}" for name in changed]
         raise CrackdetError(
-            f"{folder} holds a search with other options: {'; '.join(changes)}. Give the same "
+            f"{folder} holds a search with other options: {'; '.join(changes)}{why}. Give the same "
             "options to go on with it, or name another directory."
         )
 

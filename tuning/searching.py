@@ -15,6 +15,7 @@ from crackdet.data import CrackData
 from crackdet.features import FeatureCache, Uncached
 from crackdet.files import write_json
 from crackdet.models import new_classifier
+from crackdet.models.weights import check_weights, weights_record
 from crackdet.runs import files
 from crackdet.runs.record import versions
 from crackdet.runs.trials import OBJECTIVES, RECALL
@@ -27,7 +28,7 @@ from tuning.hypermodel import Classifier
 from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import Leaderboard
 from tuning.ledger import Ledger
-from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit
+from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit, why_no_more_trials
 from tuning.project import Journal, open_project, workers_before
 from tuning.result import SearchResult, write_best
 from tuning.scheduler import run_trials
@@ -89,7 +90,9 @@ def search(
             "random" (Bergstra & Bengio, 2012) or "grid" (evenly spread over the space).
             Hyperband trains up to `epochs` epochs and few on bad trials; trials that it takes
             further are trained anew, so that their learning rate falls over all their epochs.
-        max_trials: Trials at most. A small space may hold fewer.
+        max_trials: Trials at most, with `halving_factor` those of the first round. A small space
+            may hold fewer. A "random" search without halving that stands in `directory` may be
+            given more of them.
         space: What is searched. Defaults to `SearchSpace()`.
         objective: "val_loss"; "val_accuracy"; or "val_recall_at_far_1pct", the share of cracked
             images found at a false-alarm rate of 1 % (two classes only).
@@ -98,9 +101,10 @@ def search(
             Validation shrinks in proportion, to no fewer than 500 images. None for all.
         halving_factor: With K, the best of each K trials are run again on K times as many images,
             the best of these on K times more, until all of train (successive halving, Jamieson &
-            Talwalkar, 2016). The best trial is one of the last round. None trains no trial again.
-            A pruned trial is run again only where no other is left.
-            Not for hyperband, which halves over epochs.
+            Talwalkar, 2016). The best trial is one of the last round. One that fails when it is
+            run again is replaced by the next best; a pruned one is run again only where no other
+            is left. Needs `search_images`, the images of the first round. None trains no trial
+            again. Not for hyperband, which halves over epochs.
         pruning: "median" stops a trial whose `val_loss` is clearly worse than the median of the
             others at the same epoch (Golovin et al., 2017); trials.csv calls it "pruned". Not for
             hyperband.
@@ -123,7 +127,8 @@ def search(
         seed: Seed of the search, 0 or more. On one machine, and with a cache that is empty or was
             left by the same search, it repeats the trials to the bit.
         alpha: Width of MobileNetV2.
-        weights: Starting weights: "imagenet", "concrete", None or a path.
+        weights: Starting weights: "imagenet", "concrete", None or a path. A search goes on only
+            from the same content.
         keep_checkpoints: Of how many best trials the weights are kept.
         verbose: 0 silent; 1 a live table on a terminal, else a line for each trial.
         resume: Whether to go on with a search that stands in `directory`. False refuses a folder
@@ -156,6 +161,9 @@ def search(
         seed=(seed, 0),
     )
     _check_pruning(pruning, halving_factor, tuner)
+    _check_halving(halving_factor, search_images)
+    if classifier is new_classifier:
+        check_weights(weights, alpha, len(data.class_names))
     options = {
         "tuner": tuner,
         "max_trials": max_trials,
@@ -170,7 +178,7 @@ def search(
         "classifier": f"{classifier.__module__}.{classifier.__qualname__}",
         "seed": seed,
         "alpha": alpha,
-        "weights": None if weights is None else str(weights),
+        "weights": weights_record(weights),
         "image_size": list(data.train.image_size),
         "batch_size": data.train.batch_size,
         "data": data.fingerprint,
@@ -187,7 +195,13 @@ def search(
         else (Rung(part.train.num_images, first),)
     )
     made_with = {"workers": workers, "versions": versions()}
-    with open_project(directory, options, made_with=made_with, resume=resume) as folder:
+    with open_project(
+        directory,
+        options,
+        made_with=made_with,
+        resume=resume,
+        fixed_trials=why_no_more_trials(tuner, len(rungs) > 1),
+    ) as folder:
         journal = Journal(folder / files.JOURNAL)
         oracle = make_oracle(
             tuner,
@@ -227,6 +241,10 @@ def search(
             pruning == "median",
             keep_checkpoints,
         )
+        if halving_factor and len(rungs) == 1:
+            display.say(
+                f"No trial is run again: the first round has all {rungs[0].images} images already."
+            )
         ledger = Ledger(oracle, journal, seed=seed, ahead=ahead)
         if before := len(ledger.finished()):
             display.say(f"Going on after {before} finished trials in {folder}.")
@@ -293,6 +311,14 @@ def _check_pruning(pruning: str | None, halving_factor: int | None, tuner: str) 
             raise ValueError(
                 f"Expected {name} of None, since hyperband halves by itself. Received: {value!r}"
             )
+
+
+def _check_halving(halving_factor: int | None, search_images: int | None) -> None:
+    if halving_factor is not None and search_images is None:
+        raise ValueError(
+            "Expected halving_factor of None, or search_images for the first of its rounds: all "
+            f"trials train on all images already. Received: {halving_factor}"
+        )
 
 
 @contextlib.contextmanager

@@ -371,6 +371,13 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
                 raise UsageError(
                     f"{flag(name)} is not for hyperband, which halves by itself: leave it out"
                 )
+    if options.get("search_images", 0) is None:  # all trials have all images
+        options["halving_factor"] = given.get("halving_factor")
+        if options["halving_factor"] is not None:
+            raise UsageError(
+                "--halving-factor runs trials again on more images than --search-images: leave it "
+                "out, or give a number of images"
+            )
     return options
 
 

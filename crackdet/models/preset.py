@@ -4,7 +4,8 @@
 `card.json` the model card: what it was trained on, how well it does, its threshold.
 """
 
-import shutil
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ PRESETS_FOLDER = Path(__file__).parent / "presets"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
+FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
 
 # The kernels of the pointwise convolutions hold nineteen in twenty weights and bear rounding well.
 # Rounding the others too (depthwise kernels, BatchNormalization, head) would save 0.3 MB and move
@@ -87,7 +89,7 @@ def save_preset(
 
     Args:
         model: A model of `mobilenet_v2_classifier`.
-        directory: The preset's folder, `<presets>/<name>`; replaced when it exists.
+        directory: The preset's folder, `<presets>/<name>`; a preset that stands there is replaced.
         card: The model card, of values that JSON can hold.
         alpha: The width multiplier that the model was built with.
 
@@ -96,7 +98,8 @@ def save_preset(
 
     Raises:
         ValueError: If the model has another `alpha`.
-        CrackdetError: If a weight does not fit into float16.
+        CrackdetError: If a weight does not fit into float16, or something else than a preset stands
+            in the folder, which is left as it is.
 
     Example:
 
@@ -104,8 +107,9 @@ def save_preset(
     >>> save_preset(model, "presets/tiny", {"threshold": 0.5}, alpha=0.35).name
     'tiny'
     """
-    _check_alpha(model, alpha)
     directory = Path(directory)
+    _check_replaceable(directory)
+    _check_alpha(model, alpha)
     config = {
         "image_size": list(model.input_shape[1:3]),
         "num_classes": model.output_shape[-1],
@@ -118,9 +122,31 @@ def save_preset(
         write_json(folder / CARD_FILE, card)
         inference_graph(model).save_weights(folder / WEIGHTS_FILE)
         _shrink(folder / WEIGHTS_FILE)
-        # A folder cannot be renamed onto another one that holds files.
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
     return directory
+
+
+def _check_replaceable(directory: Path) -> None:
+    """Refuses a path at which something stands that `save_preset` has not made."""
+    if not os.path.lexists(directory):
+        return
+    if directory.is_symlink() or not directory.is_dir():
+        raise CrackdetError(f"{directory} is no folder: name another one for the preset.")
+    held = sorted(path.name for path in directory.iterdir())
+    if held and held != sorted(FILES):
+        more = ", …" if len(held) > 4 else ""
+        raise CrackdetError(
+            f"{directory} is no preset, it holds {', '.join(held[:4])}{more}: name another folder, "
+            "or empty this one."
+        )
+
+
+def _remove(directory: Path) -> None:
+    """Removes a preset: a folder cannot be renamed onto another one that holds files."""
+    for name in FILES:
+        (directory / name).unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        directory.rmdir()
 
 
 def _check_alpha(model: keras.Model, alpha: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from crackdet.errors import CrackdetError
+from crackdet.files import sha256_file
 from crackdet.models import preset
 from crackdet.models.units import backbone, inference_graph
 
@@ -64,6 +65,32 @@ def load_initial_weights(model: keras.Model, weights: str | Path | None, alpha: 
         _copy_weights(model, Path(weights))
     else:
         _load_weights_file(model, Path(weights))
+
+
+def weights_record(weights: str | Path | None) -> str | None:
+    """Returns what a record says of starting weights: the name of their file, and its content.
+
+    Equal records mean equal weights, wherever the file lies; a path would not say that it changed.
+    ImageNet's weights are what their name says.
+
+    Args:
+        weights: As in `mobilenet_v2_classifier`. A file that is missing is recorded by its name,
+            and so is what other classifiers may take.
+
+    Example:
+
+    >>> weights_record("imagenet")
+    'imagenet'
+    """
+    if weights is None:
+        return None
+    if is_file_name(weights):
+        name, file = Path(weights).name, Path(weights)
+    elif weights in preset.preset_names():
+        name, file = str(weights), preset.preset_folder(str(weights)) / preset.WEIGHTS_FILE
+    else:
+        return str(weights)
+    return f"{name}, sha256 {sha256_file(file)}" if file.is_file() else str(weights)
 
 
 def is_file_name(weights: str | Path) -> bool:

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-COLUMNS = ("phase", "epoch", *METRICS, "learning_rate", "seconds")
+# What a training reports of each epoch, in numbers.
+REPORTED = (*METRICS, "learning_rate", "seconds")
+COLUMNS = ("phase", "epoch", *REPORTED)
 
 
 def best_epoch(val_losses: Sequence[float]) -> int | None:

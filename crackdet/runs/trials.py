@@ -26,6 +26,20 @@ def metric_columns(objective: str) -> tuple[str, ...]:
     return (objective, *(name for name in ("val_loss", "val_accuracy") if name != objective))
 
 
+def by_number(trial: str) -> tuple[int, str]:
+    """Returns what trials are sorted by to stand in the order of their numbers.
+
+    Numbers are padded with zeros to one width, but for those of a search that was given more trials
+    later.
+
+    Example:
+
+    >>> sorted(["10", "9"], key=by_number)
+    ['9', '10']
+    """
+    return (len(trial), trial)
+
+
 def standing(
     value: float, direction: str, *, images: int = 0, pruned: bool = False, trial: str = ""
 ) -> tuple:
@@ -39,14 +53,14 @@ def standing(
         direction: "min" or "max".
         images: On how many images the trial trained.
         pruned: Whether it was given up before its end.
-        trial: Its number, as text of one width.
+        trial: Its number, as text.
 
     Example:
 
     >>> sorted([0.3, 0.1, 0.2], key=lambda value: standing(value, "max"))
     [0.3, 0.2, 0.1]
     """
-    return (-images, pruned, value if direction == "min" else -value, trial)
+    return (-images, pruned, value if direction == "min" else -value, *by_number(trial))
 
 
 @dataclass(frozen=True)

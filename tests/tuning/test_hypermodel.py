@@ -6,6 +6,7 @@ import pytest
 import tuning.hypermodel
 from crackdet.features import FeatureCache
 from crackdet.models import unfreeze_depth
+from crackdet.training.fitting import class_weights
 from tests.standin import standin_classifier
 from tests.tuning.conftest import SIZE, loss_of, patches
 from tuning import CrackHyperModel, SearchSpace
@@ -101,6 +102,62 @@ def test_data_come_as_crack_data_splits_or_arrays(calls, data):
     for wrong in ((train[0],), (data.train,)):
         with pytest.raises(ValueError, match="Expected a CrackData, two ImageSplits"):
             hypermodel.fit(drawn(**VALUES), None, *wrong)
+
+
+def three_classes(count, seed):
+    images, _ = patches(count, seed)
+    return images, np.arange(count) % 3
+
+
+def test_arrays_and_splits_have_as_many_classes_as_the_hypermodel(calls):
+    hypermodel = CrackHyperModel(SIZE, num_classes=3)
+    train, validation = three_classes(6, 1), three_classes(3, 2)
+    hypermodel.fit(drawn(**VALUES), None, *train, validation_data=validation)
+    data = calls[0]["data"]
+    assert len(data.class_names) == 3
+    hypermodel.fit(drawn(**VALUES), None, data.train, validation_data=data.validation)
+    assert len(calls[1]["data"].class_names) == 3
+    # What `fit` makes of "balanced": two classes of three would weigh half as much again.
+    weights = class_weights("balanced", data.train.labels, len(calls[1]["data"].class_names))
+    assert weights == {0: 1.0, 1: 1.0, 2: 1.0}
+    two = CrackHyperModel(SIZE)
+    with pytest.raises(ValueError, match=r"labels of 0..1, as num_classes says. Received: 2"):
+        two.fit(drawn(**VALUES), None, data.train, validation_data=data.validation)
+    with pytest.raises(ValueError, match=r"labels of train in 0..1"):
+        two.fit(drawn(**VALUES), None, *train, validation_data=validation)
+
+
+@pytest.mark.parametrize(
+    ("objective", "missing"),
+    [
+        (keras_tuner.Objective("val_auc", "max"), "val_auc"),
+        ([keras_tuner.Objective("val_f1", "max"), "val_loss"], "val_f1"),
+        (None, "default_objective"),
+    ],
+)
+def test_an_objective_that_no_trial_reports_stops_a_tuner_before_the_first(
+    calls, data, tmp_path, objective, missing
+):
+    hypermodel = CrackHyperModel(SIZE, space=SPACE, **SMALL)
+    tuner = keras_tuner.RandomSearch(hypermodel, objective, directory=tmp_path, max_trials=2)
+    reported = "loss, accuracy, val_loss, val_accuracy, learning_rate, seconds"
+    with pytest.raises(ValueError, match=rf"one of {reported}, .*Received: {missing}$"):
+        tuner.search(data.train, validation_data=data.validation, verbose=0)
+    assert calls == []
+
+
+def test_who_computes_an_objective_may_look_for_it(calls, data, tmp_path):
+    class More(CrackHyperModel):
+        def fit(self, *arguments, **options):
+            history = super().fit(*arguments, **options)
+            history.history["val_f1"] = [0.7]
+            return history
+
+    hypermodel = More(SIZE, space=SPACE, **SMALL)
+    objective = keras_tuner.Objective("val_f1", "max")
+    tuner = keras_tuner.RandomSearch(hypermodel, objective, directory=tmp_path, max_trials=1)
+    tuner.search(data.train, validation_data=data.validation, verbose=0)
+    assert tuner.oracle.get_best_trials()[0].score == 0.7
 
 
 def test_hyperband_goes_on_where_a_trial_stood(calls, data):

@@ -337,6 +337,34 @@ def test_halving_takes_no_trial_further_that_was_given_up(trials, tmp_path):
     assert by_trial(again) == by_trial(found)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_fails_when_it_is_taken_further_is_replaced_by_the_next_best(
+    trials, tmp_path, workers
+):
+    """ "08" and "09" are the second round, and the last one goes to what is left of it."""
+    whole = trials("random", rungs=RUNGS, journal=tmp_path / "whole")
+    loss = {each.task.trial: each.outcome.metrics["val_loss"] for each in whole[:8]}
+    first = sorted(loss, key=loss.get)
+    journal = tmp_path / "failing.jsonl"
+    with ThreadPoolExecutor(workers) as executor:
+        options = {"rungs": RUNGS, "fails": {"08"}, "journal": journal}
+        found = trials("random", workers=workers, executor=executor, **options)
+    tasks = {each.task.trial: each.task for each in found}
+    assert sorted(tasks) == [f"{number:02}" for number in range(12)]
+    further = [
+        (tasks[f"{n:02}"].images, tasks[f"{n:02}"].values["tuner/trial_id"]) for n in range(8, 12)
+    ]
+    assert further == [(40, first[0]), (40, first[1]), (40, first[2]), (80, first[1])]
+    again = trials("random", **options)
+    assert by_trial(again) == by_trial(found)
+
+
+def test_a_round_ends_where_no_trial_is_left_to_replace_one(trials, tmp_path):
+    rungs = (Rung(10, 2), Rung(40, 1))
+    found = trials("random", rungs=rungs, max_trials=2, space=DEEP, fails={"2", "3"})
+    assert [each.outcome.failed for each in found] == [False, False, True, True]
+
+
 def test_halving_is_the_same_with_two_workers(trials, tmp_path):
     expected = trials("random", rungs=RUNGS)
     with ThreadPoolExecutor(2) as executor:

@@ -286,6 +286,7 @@ def test_an_exhausted_space_ends_with_a_sentence(easy, tmp_path, capsys):
         {"pruning": "median", "tuner": "hyperband"},
         {"halving_factor": 2, "tuner": "hyperband"},
         {"seed": -1},
+        {"halving_factor": 4},  # of what, without search_images
     ],
 )
 def test_wrong_arguments_are_refused_before_a_folder_is_made(data, tmp_path, wrong):
@@ -293,6 +294,103 @@ def test_wrong_arguments_are_refused_before_a_folder_is_made(data, tmp_path, wro
     with pytest.raises(ValueError, match=rf"Expected {name} .*Received"):
         search(data, directory=tmp_path / "search", **wrong)
     assert not (tmp_path / "search").exists()
+
+
+def test_weights_that_there_are_not_are_refused_before_a_folder_is_made(data, tmp_path):
+    for wrong in ("cocnrete", "start.keras"):
+        with pytest.raises(CrackdetError, match=wrong):
+            search(data, directory=tmp_path / "search", weights=wrong)
+    with pytest.raises(ValueError, match=r"exist for alpha"):
+        search(data, directory=tmp_path / "search", weights="imagenet", alpha=0.4)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_search_goes_on_from_weights_of_the_same_content_wherever_they_lie(easy, tmp_path):
+    start, moved = tmp_path / "start.weights.h5", tmp_path / "elsewhere" / "start.weights.h5"
+    start.write_bytes(b"some weights")
+    easy(tmp_path / "search", max_trials=2, weights=start)
+    moved.parent.mkdir()
+    start.rename(moved)
+    begun = []
+    easy(tmp_path / "search", max_trials=2, weights=str(moved), begun=begun)
+    assert begun == []
+    start.write_bytes(b"some others")
+    with pytest.raises(CrackdetError, match=r"weights was start.weights.h5, sha256 .* and is"):
+        easy(tmp_path / "search", max_trials=2, weights=start)
+
+
+def test_a_preset_is_recorded_by_its_content_too(easy, tmp_path, monkeypatch):
+    from crackdet.models import preset
+
+    def write(content):
+        (tmp_path / "presets" / "tiny").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "presets" / "tiny" / "model.weights.h5").write_bytes(content)
+        config = {"alpha": 1.0, "num_classes": 2}
+        (tmp_path / "presets" / "tiny" / "config.json").write_text(json.dumps(config))
+
+    monkeypatch.setattr(preset, "PRESETS_FOLDER", tmp_path / "presets")
+    write(b"one release")
+    easy(tmp_path / "search", max_trials=2, weights="tiny")
+    write(b"another release")
+    with pytest.raises(CrackdetError, match=r"weights was tiny, sha256 .* and is tiny, sha256"):
+        easy(tmp_path / "search", max_trials=2, weights="tiny")
+
+
+def numbered(folder):
+    """Rows of trials.csv by number, without the numbers' padding."""
+    return {int(row.pop("trial")): row for row in read(folder)}
+
+
+@pytest.mark.parametrize("options", [{}, {"search_images": 48, "halving_factor": 2}])
+def test_a_random_search_without_rounds_is_given_more_trials(easy, tmp_path, options):
+    """As if it had been of so many from the start, but for the width of their numbers."""
+    whole = easy(tmp_path / "whole", max_trials=12)
+    easy(tmp_path / "search", max_trials=3, **options)
+    begun = []
+    found = easy(tmp_path / "search", max_trials=12, begun=begun, **options)
+    assert begun == [str(number) for number in range(3, 12)]
+    assert numbered(tmp_path / "search") == numbered(tmp_path / "whole")
+    assert [row["trial"] for row in read(tmp_path / "search")] == [str(n) for n in range(12)]
+    assert found.best == whole.best
+    assert easy(tmp_path / "search", max_trials=12, begun=begun, **options) == found
+    assert len(begun) == 9
+    with pytest.raises(CrackdetError, match=r"was 12 and is 3 \(max_trials can only be raised"):
+        easy(tmp_path / "search", max_trials=3, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"search_images": 24, "halving_factor": 2}, "halving plans its rounds"),
+        ({"tuner": "grid"}, "spread over max_trials points"),
+        ({"tuner": "bayesian"}, "first trials at random"),
+        ({"tuner": "hyperband"}, "which trials have ended"),
+    ],
+)
+def test_other_searches_say_why_they_take_no_more_trials(easy, tmp_path, options, why):
+    with pytest.raises(KeyboardInterrupt):
+        easy(tmp_path / "search", max_trials=2, stops={"0"}, **options)
+    with pytest.raises(CrackdetError, match=rf"max_trials was 2 and is 3 \(.* here: .*{why}"):
+        easy(tmp_path / "search", max_trials=3, **options)
+    with pytest.raises(CrackdetError, match="seed was 0 and is 1"):
+        easy(tmp_path / "search", max_trials=3, seed=1, **options)
+
+
+def test_rounds_of_all_images_are_said_to_run_nothing_again(easy, tmp_path, capsys):
+    easy(tmp_path / "search", max_trials=2, search_images=2000, halving_factor=4)
+    assert "No trial is run again: the first round has all 48 images" in capsys.readouterr().out
+
+
+def test_a_round_of_halving_is_told_whole_where_one_of_it_failed(easy, tmp_path, capsys):
+    """The better of two trials fails on all images; the other takes its place."""
+    options = {"max_trials": 2, "search_images": 24, "halving_factor": 2}
+    found = easy(tmp_path / "search", fails={"2"}, **options)
+    rows = read(tmp_path / "search")
+    assert [row["images"] for row in rows] == ["24", "24", "48", "48"]
+    assert [row["status"] for row in rows] == ["completed"] * 2 + ["failed", "completed"]
+    assert {row["dropout"] for row in rows[2:]} == {row["dropout"] for row in rows[:2]}
+    assert found.best["dropout"] == found.trials[3]["dropout"]
+    assert "4 of 4 done" in capsys.readouterr().out
 
 
 def test_recall_needs_two_classes(tmp_path):

@@ -50,6 +50,13 @@ def test_none_is_a_word() -> None:
     assert read("3") == 3
 
 
+def test_a_search_on_all_images_has_no_rounds() -> None:
+    assert options.resolve({"search_images": None}, "x", options.SEARCH)["halving_factor"] is None
+    assert options.resolve({"search_images": 9}, "x", options.SEARCH)["halving_factor"] == 4
+    with pytest.raises(options.UsageError, match="--halving-factor runs trials again on more"):
+        options.resolve({"search_images": None, "halving_factor": 2}, "x", options.SEARCH)
+
+
 def test_the_data_set_decides_what_was_not_given() -> None:
     resolved = options.resolve({"epochs": 7, "other": 1}, "demo", options.TRAINING)
     assert resolved["epochs"] == 7

@@ -33,6 +33,7 @@ def presets_folder(tmp_path, monkeypatch):
 
 def test_a_preset_comes_back(make_classifier, images, presets_folder) -> None:
     model = make_classifier(dropout=0.1, augmentation=augmentation())
+    (presets_folder / "tiny").mkdir(parents=True)  # an empty folder is no obstacle
     folder = save_preset(model, presets_folder / "tiny", CARD, alpha=0.35)
     assert sorted(p.name for p in folder.iterdir()) == [
         "card.json",
@@ -72,6 +73,29 @@ def test_a_failed_save_keeps_the_preset_that_stood_there(make_classifier, preset
         save_preset(make_classifier(), presets_folder / "tiny", {"x": object()}, alpha=0.35)
     assert preset_card("tiny") == CARD
     assert [path.name for path in presets_folder.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    "held", [["thesis.txt"], ["config.json"], ["config.json", "model.weights.h5", "card.json", "x"]]
+)
+def test_what_is_no_preset_is_left_alone(tmp_path, held) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for name in held:
+        (folder / name).write_text("years of work")
+    with pytest.raises(CrackdetError, match=r"tiny is no preset, it holds .*name another folder"):
+        save_preset(keras.Model(), folder, CARD)  # seen before the model is looked at
+    assert sorted(path.name for path in folder.iterdir()) == sorted(held)
+    assert (folder / held[0]).read_text() == "years of work"
+
+
+def test_neither_a_file_nor_a_link_is_replaced_by_a_preset(tmp_path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    for name in ("file", "link"):
+        with pytest.raises(CrackdetError, match=f"{name} is no folder"):
+            save_preset(keras.Model(), tmp_path / name, CARD)
 
 
 def test_another_alpha_is_refused(make_classifier, presets_folder) -> None:
