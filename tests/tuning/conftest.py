@@ -13,10 +13,11 @@ import keras_tuner
 import numpy as np
 import pytest
 
+import tuning.jobs
 from crackdet.data import CrackData
 from tests.standin import standin_classifier
 from tests.tuning.programs import Programs
-from tuning import SearchResult, SearchSpace, search
+from tuning import CrackHyperModel, SearchResult, SearchSpace, search
 from tuning.ledger import Ledger
 from tuning.oracles import INDEPENDENT, make_oracle
 from tuning.project import Journal
@@ -38,6 +39,7 @@ OPTIONS = {
     "classifier": standin_classifier,
     "keep_checkpoints": 2,
 }
+DEEP = SearchSpace(unfreeze_depth=(1, 6))  # one trial a job, in their order
 # The same two trials, none of which is run again.
 ONE_ROUND = OPTIONS | {"halving_factor": None}
 
@@ -154,6 +156,37 @@ class Recorder:
         self.ended.append(trial)
         if replayed:
             self.replayed.append(trial.task.trial)
+
+
+@pytest.fixture
+def easy(monkeypatch, data):
+    """`search` with trials whose loss is a `formula`.
+
+    Those of `fails` raise, those of `diverge` end with NaN, and in `stops` there comes a Ctrl-C.
+    """
+
+    def run(folder, *, fails=(), diverge=(), stops=(), begun=None, formula=bowl, **options):
+        def run_one(task):
+            if task.trial in stops:
+                raise KeyboardInterrupt
+            if begun is not None:
+                begun.append(task.trial)
+            if task.trial in fails:
+                raise RuntimeError(f"no luck in {task.trial}")
+            outcome = formula(task)
+            return Outcome({"val_loss": float("nan")}) if task.trial in diverge else outcome
+
+        def run_job(recipe, part, tasks, others, cutoff):
+            return [attempt(functools.partial(run_one, task), recipe.objective) for task in tasks]
+
+        monkeypatch.setattr(tuning.jobs, "run_job", run_job)
+        monkeypatch.setattr(
+            CrackHyperModel, "fill_cache", lambda self, data, depths: sorted(depths)
+        )
+        usual = {"tuner": "random", "max_trials": 6, "executor": Inline(), "workers": 1}
+        return search(data, directory=folder, **{**usual, "space": DEEP} | options)
+
+    return run
 
 
 @pytest.fixture

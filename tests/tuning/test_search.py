@@ -1,10 +1,6 @@
 """Whole searches, with trials that need no training."""
 
-import csv
-import functools
 import json
-import multiprocessing
-import sys
 
 import keras_tuner
 import numpy as np
@@ -14,52 +10,10 @@ import tuning.jobs
 import tuning.searching
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
-from tests.standin import standin_classifier
-from tests.tuning.conftest import SIZE, Inline, bowl, patches
+from tests.tuning.conftest import DEEP, SIZE, Inline, read_rows
 from tuning import CrackHyperModel, SearchSpace, search
 from tuning.jobs import search_part
-from tuning.tasks import Outcome, attempt
-
-SPACE = SearchSpace(unfreeze_depth=(0, 1))
-DEEP = SearchSpace(unfreeze_depth=(1, 6))  # one trial a job
-
-
-def read(folder):
-    """Rows of trials.csv, without the seconds."""
-    with open(folder / "trials.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
-
-
-@pytest.fixture
-def easy(monkeypatch, data):
-    """`search` with trials whose loss is a formula.
-
-    Those of `fails` raise, those of `diverge` end with NaN, and in `stops` there comes a Ctrl-C.
-    """
-
-    def run(folder, *, fails=(), diverge=(), stops=(), begun=None, **options):
-        def run_one(task):
-            if task.trial in stops:
-                raise KeyboardInterrupt
-            if begun is not None:
-                begun.append(task.trial)
-            if task.trial in fails:
-                raise RuntimeError(f"no luck in {task.trial}")
-            outcome = bowl(task)
-            return Outcome({"val_loss": float("nan")}) if task.trial in diverge else outcome
-
-        def run_job(recipe, part, tasks, others, cutoff):
-            return [attempt(functools.partial(run_one, task), recipe.objective) for task in tasks]
-
-        monkeypatch.setattr(tuning.jobs, "run_job", run_job)
-        monkeypatch.setattr(
-            CrackHyperModel, "fill_cache", lambda self, data, depths: sorted(depths)
-        )
-        usual = {"tuner": "random", "max_trials": 6, "executor": Inline(), "workers": 1}
-        return search(data, directory=folder, **{**usual, "space": DEEP} | options)
-
-    return run
+from tuning.tasks import Outcome
 
 
 def test_finds_the_best_and_writes_everything(easy, tmp_path, capsys):
@@ -75,23 +29,22 @@ def test_finds_the_best_and_writes_everything(easy, tmp_path, capsys):
         "value": min(losses),
         "trial": winner["trial"],
     }
-    assert len(read(found.directory)) == 6
+    assert len(read_rows(found.directory)) == 6
     text = capsys.readouterr().out
     assert f"Best: trial {winner['trial']}" in text
     assert str(found.directory / "trials.csv") in text.replace("\n", "")
 
 
 @pytest.mark.parametrize("objective", ["val_accuracy", "val_recall_at_far_1pct"])
-def test_other_objectives_are_maximised(easy, tmp_path, monkeypatch, objective):
+def test_other_objectives_are_maximised(easy, tmp_path, objective):
     def better_where_the_rate_is_high(task):
         rate = task.values["learning_rate"]
         names = ("val_loss", "val_accuracy", "val_recall_at_far_1pct")
         return Outcome(dict.fromkeys(names, rate), 1)
 
-    monkeypatch.setattr(sys.modules[__name__], "bowl", better_where_the_rate_is_high)
-    found = easy(tmp_path / "search", objective=objective)
+    found = easy(tmp_path / "search", objective=objective, formula=better_where_the_rate_is_high)
     assert found.best["learning_rate"] == max(row["learning_rate"] for row in found.trials)
-    columns = list(read(found.directory)[0])
+    columns = list(read_rows(found.directory)[0])
     assert columns[columns.index("unfreeze_depth") + 1] == objective
 
 
@@ -99,8 +52,8 @@ def test_other_objectives_are_maximised(easy, tmp_path, monkeypatch, objective):
 def test_a_repeated_search_gives_the_same_trials(easy, tmp_path, seed):
     for name in ("one", "two"):
         easy(tmp_path / name, seed=seed)
-    assert read(tmp_path / "one") == read(tmp_path / "two")
-    assert len({row["seed"] for row in read(tmp_path / "one")}) == 6
+    assert read_rows(tmp_path / "one") == read_rows(tmp_path / "two")
+    assert len({row["seed"] for row in read_rows(tmp_path / "one")}) == 6
 
 
 def test_failed_trials_are_reported_with_their_tracebacks_and_never_best(easy, tmp_path, capsys):
@@ -108,7 +61,7 @@ def test_failed_trials_are_reported_with_their_tracebacks_and_never_best(easy, t
     best = min(good.trials, key=lambda row: row["val_loss"])["trial"]
     other = next(row["trial"] for row in good.trials if row["trial"] != best)
     found = easy(tmp_path / "search", fails={best}, diverge={other})
-    rows = {row["trial"]: row for row in read(found.directory)}
+    rows = {row["trial"]: row for row in read_rows(found.directory)}
     assert {trial for trial, row in rows.items() if row["status"] == "failed"} == {best, other}
     assert rows[best]["error"] == f"RuntimeError: no luck in {best}"
     assert rows[other]["error"] == "ValueError: val_loss is nan"
@@ -124,7 +77,7 @@ def test_when_every_trial_fails_the_last_error_is_told(easy, tmp_path):
     with pytest.raises(CrackdetError, match=r"All 2 trials failed, .*no luck in 1 .*error.txt"):
         easy(tmp_path / "search", max_trials=2, fails={"0", "1"})
     assert not (tmp_path / "search" / "best_hyperparameters.json").exists()
-    assert [row["status"] for row in read(tmp_path / "search")] == ["failed", "failed"]
+    assert [row["status"] for row in read_rows(tmp_path / "search")] == ["failed", "failed"]
 
 
 def test_three_failures_in_a_row_stop_the_search(easy, tmp_path):
@@ -133,35 +86,6 @@ def test_three_failures_in_a_row_stop_the_search(easy, tmp_path):
         easy(tmp_path / "search", fails={"1", "2", "3"}, begun=begun)
     assert begun == ["0", "1", "2", "3"]
     assert not (tmp_path / "search" / "best_hyperparameters.json").exists()
-
-
-def test_ctrl_c_says_how_to_go_on_and_then_it_does(easy, tmp_path, capsys):
-    whole = easy(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        easy(tmp_path / "search", stops={"3"})
-    assert "Stopped. The same search goes on" in capsys.readouterr().out
-    assert len(read(tmp_path / "search")) == 3
-    begun = []
-    found = easy(tmp_path / "search", begun=begun)
-    assert begun == ["3", "4", "5"]
-    assert "Going on after 3 finished trials" in capsys.readouterr().out
-    assert read(tmp_path / "search") == read(tmp_path / "whole")
-    assert found.best == whole.best
-    assert not multiprocessing.active_children()
-
-
-@pytest.mark.slow
-def test_a_bayesian_search_goes_on_to_the_same_trials_with_fewer_workers(easy, tmp_path):
-    """What it proposes depends on their number, which a machine may not keep."""
-    two = Inline()
-    two.workers = 2
-    line = SearchSpace(0.3, (1e-5, 1e-2), 4)
-    options = {"tuner": "bayesian", "max_trials": 8, "space": line, "workers": None}
-    easy(tmp_path / "whole", executor=two, **options)
-    with pytest.raises(KeyboardInterrupt):
-        easy(tmp_path / "search", stops={"6"}, executor=two, **options)
-    easy(tmp_path / "search", executor=Inline(), **options)
-    assert read(tmp_path / "search") == read(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
@@ -212,30 +136,6 @@ def test_a_disk_that_is_full_of_features_stops_the_search_with_its_sentence(
     with pytest.raises(CrackdetError, match="no space"):
         search(data, directory=tmp_path / "search", **options)
     assert not (tmp_path / "search" / "trials.csv").exists()
-
-
-def test_a_finished_search_is_read_not_run_again(easy, tmp_path):
-    first = easy(tmp_path / "search")
-    begun = []
-    assert easy(tmp_path / "search", begun=begun) == first
-    assert begun == []
-
-
-def test_other_options_and_other_data_are_named(easy, tmp_path, data):
-    easy(tmp_path / "search", max_trials=2)
-    with pytest.raises(CrackdetError, match="epochs was 3 and is 4"):
-        easy(tmp_path / "search", max_trials=2, epochs=4)
-    with pytest.raises(CrackdetError, match="mixed_precision was False and is True"):
-        easy(tmp_path / "search", max_trials=2, mixed_precision=True)
-    with pytest.raises(CrackdetError, match=r"classifier was .*new_classifier and is .*standin"):
-        easy(tmp_path / "search", max_trials=2, classifier=standin_classifier)
-    with pytest.raises(CrackdetError, match=r"space was .* and is"):
-        easy(tmp_path / "search", max_trials=2, space=SPACE)
-    other = CrackData.from_arrays(patches(48, 7), patches(16, 2), patches(4, 3), batch_size=4)
-    with pytest.raises(CrackdetError, match=r"options: data was .* and is"):
-        search(other, directory=tmp_path / "search", tuner="random", max_trials=2, space=DEEP)
-    with pytest.raises(CrackdetError, match="not empty"):
-        easy(tmp_path / "search", max_trials=2, resume=False)
 
 
 def test_without_the_weights_of_the_best_trial_it_is_told_how_to_keep_them(easy, tmp_path):
@@ -305,77 +205,6 @@ def test_weights_that_there_are_not_are_refused_before_a_folder_is_made(data, tm
     assert not (tmp_path / "search").exists()
 
 
-def test_a_search_goes_on_from_weights_of_the_same_content_wherever_they_lie(easy, tmp_path):
-    start, moved = tmp_path / "start.weights.h5", tmp_path / "elsewhere" / "start.weights.h5"
-    start.write_bytes(b"some weights")
-    easy(tmp_path / "search", max_trials=2, weights=start)
-    moved.parent.mkdir()
-    start.rename(moved)
-    begun = []
-    easy(tmp_path / "search", max_trials=2, weights=str(moved), begun=begun)
-    assert begun == []
-    start.write_bytes(b"some others")
-    with pytest.raises(CrackdetError, match=r"weights was start.weights.h5, sha256 .* and is"):
-        easy(tmp_path / "search", max_trials=2, weights=start)
-
-
-def test_a_preset_is_recorded_by_its_content_too(easy, tmp_path, monkeypatch):
-    from crackdet.models import preset
-
-    def write(content):
-        (tmp_path / "presets" / "tiny").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "presets" / "tiny" / "model.weights.h5").write_bytes(content)
-        config = {"alpha": 1.0, "num_classes": 2}
-        (tmp_path / "presets" / "tiny" / "config.json").write_text(json.dumps(config))
-
-    monkeypatch.setattr(preset, "PRESETS_FOLDER", tmp_path / "presets")
-    write(b"one release")
-    easy(tmp_path / "search", max_trials=2, weights="tiny")
-    write(b"another release")
-    with pytest.raises(CrackdetError, match=r"weights was tiny, sha256 .* and is tiny, sha256"):
-        easy(tmp_path / "search", max_trials=2, weights="tiny")
-
-
-def numbered(folder):
-    """Rows of trials.csv by number, without the numbers' padding."""
-    return {int(row.pop("trial")): row for row in read(folder)}
-
-
-@pytest.mark.parametrize("options", [{}, {"search_images": 48, "halving_factor": 2}])
-def test_a_random_search_without_rounds_is_given_more_trials(easy, tmp_path, options):
-    """As if it had been of so many from the start, but for the width of their numbers."""
-    whole = easy(tmp_path / "whole", max_trials=12)
-    easy(tmp_path / "search", max_trials=3, **options)
-    begun = []
-    found = easy(tmp_path / "search", max_trials=12, begun=begun, **options)
-    assert begun == [str(number) for number in range(3, 12)]
-    assert numbered(tmp_path / "search") == numbered(tmp_path / "whole")
-    assert [row["trial"] for row in read(tmp_path / "search")] == [str(n) for n in range(12)]
-    assert found.best == whole.best
-    assert easy(tmp_path / "search", max_trials=12, begun=begun, **options) == found
-    assert len(begun) == 9
-    with pytest.raises(CrackdetError, match=r"was 12 and is 3 \(max_trials can only be raised"):
-        easy(tmp_path / "search", max_trials=3, **options)
-
-
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        ({"search_images": 24, "halving_factor": 2}, "halving plans its rounds"),
-        ({"tuner": "grid"}, "spread over max_trials points"),
-        ({"tuner": "bayesian"}, "first trials at random"),
-        ({"tuner": "hyperband"}, "which trials have ended"),
-    ],
-)
-def test_other_searches_say_why_they_take_no_more_trials(easy, tmp_path, options, why):
-    with pytest.raises(KeyboardInterrupt):
-        easy(tmp_path / "search", max_trials=2, stops={"0"}, **options)
-    with pytest.raises(CrackdetError, match=rf"max_trials was 2 and is 3 \(.* here: .*{why}"):
-        easy(tmp_path / "search", max_trials=3, **options)
-    with pytest.raises(CrackdetError, match="seed was 0 and is 1"):
-        easy(tmp_path / "search", max_trials=3, seed=1, **options)
-
-
 def test_rounds_of_all_images_are_said_to_run_nothing_again(easy, tmp_path, capsys):
     easy(tmp_path / "search", max_trials=2, search_images=2000, halving_factor=4)
     assert "No trial is run again: the first round has all 48 images" in capsys.readouterr().out
@@ -385,7 +214,7 @@ def test_a_round_of_halving_is_told_whole_where_one_of_it_failed(easy, tmp_path,
     """The better of two trials fails on all images; the other takes its place."""
     options = {"max_trials": 2, "search_images": 24, "halving_factor": 2}
     found = easy(tmp_path / "search", fails={"2"}, **options)
-    rows = read(tmp_path / "search")
+    rows = read_rows(tmp_path / "search")
     assert [row["images"] for row in rows] == ["24", "24", "48", "48"]
     assert [row["status"] for row in rows] == ["completed"] * 2 + ["failed", "completed"]
     assert {row["dropout"] for row in rows[2:]} == {row["dropout"] for row in rows[:2]}
