@@ -6,8 +6,9 @@ import keras
 
 from crackdet.errors import CrackdetError
 from crackdet.models import preset
+from crackdet.models.keras_file import read_model
 from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier
-from crackdet.models.weights import is_file_name, read_model
+from crackdet.models.weights import is_file_name
 from crackdet.runs import files
 
 
@@ -22,7 +23,9 @@ def load_model(path_or_preset: str | Path) -> keras.Model:
         The model. Files are read in Keras' safe mode: they run no code of their own.
 
     Raises:
-        CrackdetError: If there is no such file, run or preset, or the file holds no Keras model.
+        CrackdetError: If there is no such file, run or preset, or the file holds no Keras model
+            that can be loaded here: it is damaged, of another version of Keras, or holds a Lambda
+            layer or a class that no imported module registers.
 
     Example:
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import keras
 from crackdet.errors import CrackdetError
 from crackdet.files import sha256_file
 from crackdet.models import preset
+from crackdet.models.keras_file import check_exists, read_model
 from crackdet.models.units import backbone, inference_graph
 
 IMAGENET_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
@@ -28,7 +28,7 @@ def check_weights(weights: str | Path | None, alpha: float, num_classes: int) ->
             f"file, or None. Received: weights={weights!r}"
         )
     if is_file_name(weights):
-        _check_exists(Path(weights))
+        check_exists(Path(weights))
         return
     if weights == "imagenet":
         expected: dict[str, tuple] = {"alpha": IMAGENET_ALPHAS}
@@ -98,20 +98,6 @@ def is_file_name(weights: str | Path) -> bool:
     return isinstance(weights, Path) or weights.endswith(_FILE_SUFFIXES)
 
 
-def read_model(path: Path) -> keras.Model:
-    """Loads a `.keras` file in Keras' safe mode, which runs no code from the file.
-
-    Raises:
-        CrackdetError: If the file is missing or holds no Keras model.
-    """
-    _check_exists(path)
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise CrackdetError(f"{path} is not a Keras model: expected a whole .keras file.")
-    with _one_sentence(f"{path} could not be read: it is damaged or holds unknown layers"):
-        # Not compiled: the optimizer of another backend would import that backend.
-        return keras.models.load_model(path, safe_mode=True, compile=False)
-
-
 def _load_imagenet(model: keras.Model, alpha: float) -> None:
     name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_224_no_top.h5"
     try:
@@ -140,11 +126,6 @@ def _copy_weights(model: keras.Model, path: Path) -> None:
     saved = read_model(path)
     with _one_sentence(f"{path} holds no classifier of this alpha and num_classes"):
         inference_graph(model).set_weights(inference_graph(saved).get_weights())
-
-
-def _check_exists(path: Path) -> None:
-    if not path.is_file():
-        raise CrackdetError(f"{path} was not found: check the path.")
 
 
 @contextlib.contextmanager
