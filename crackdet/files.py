@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from crackdet.names import escaped, unescaped
 
 
 @contextlib.contextmanager
@@ -49,9 +51,13 @@ def is_partial(path: str | os.PathLike[str]) -> bool:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes `value` as indented JSON, atomically."""
+    """Writes `value` as indented JSON, atomically.
+
+    File names that are no UTF-8 (see `crackdet.names`) become escapes that JSON has itself.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -60,12 +66,36 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
-    """Reads a CSV file with a header row.
+    """Reads a CSV file with a header row, with file names as they were before `write_csv`.
 
-    Names that are no valid UTF-8 pass as they are, as lone surrogates.
+    Bytes that are no UTF-8 pass as Python reads them in file names, as lone surrogates.
     """
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file))
+        return [
+            {name: unescaped(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_csv(
+    path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Writes a table as UTF-8, atomically, with file names `escaped` where they are no UTF-8.
+
+    Args:
+        path: The file to write.
+        header: Names of the columns.
+        rows: The cells of each row.
+    """
+    with (
+        atomic_write(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(
+            [escaped(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+        )
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

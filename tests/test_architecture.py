@@ -24,6 +24,7 @@ LEFT_ALONE = {".git", ".venv", "build", "dist"}
 # Each part imports only its own folder and what stands before it. The base holds no Keras.
 BASE = (
     "crackdet.errors",
+    "crackdet.names",
     "crackdet.files",
     "crackdet.locks",
     "crackdet.devices",
@@ -32,10 +33,12 @@ BASE = (
     "crackdet.progress",
     "crackdet.keras_import",
     "crackdet.preloaded",
+    "crackdet.listing",
 )
 ORDER = (
     *BASE,
     "tfds_builder",
+    "crackdet.sample_bits",
     "crackdet.images",
     "crackdet.runs",
     "crackdet.engines",
@@ -52,9 +55,15 @@ ORDER = (
     "tuning",
     "crackdet.cli",
 )
-LIBRARY = ORDER[ORDER.index("crackdet.images") : -1]
+LIBRARY = ORDER[ORDER.index("crackdet.sample_bits") : -1]
 # What only reads and lists files starts without Keras.
-WITHOUT_KERAS = (*BASE, "crackdet.images", "crackdet.runs", "crackdet.features.store")
+WITHOUT_KERAS = (
+    *BASE,
+    "crackdet.sample_bits",
+    "crackdet.images",
+    "crackdet.runs",
+    "crackdet.features.store",
+)
 # What the command line may import before it knows what it is asked for.
 LIGHT = (*BASE, "crackdet.runs", "crackdet.cli")
 BACKENDS = {"tensorflow", "jax", "torch"}

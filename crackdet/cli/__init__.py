@@ -5,6 +5,7 @@ the command that runs, so `--help` is immediate.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import NoReturn
 from crackdet import __version__
 from crackdet.cli import cache, data, evaluate, predict, report, run, search, train
 from crackdet.cli.options import UsageError
+from crackdet.names import printable
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> from crackdet.cli import main
     >>> main(["predict", "photo.jpg", "--model", "concrete"])
     """
+    _print_any_name()
     arguments = _build_parser().parse_args(argv)
     _silence_tensorflow()
     try:
@@ -78,6 +81,13 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _print_any_name() -> None:
+    """Has names that the terminal cannot print shown escaped, where they would stop a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _silence_tensorflow() -> None:
     """Must come before TensorFlow is imported: its C++ side reads the level once."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -87,8 +97,8 @@ def _silence_tensorflow() -> None:
 def _sentence(error: Exception) -> str:
     """Returns one line that tells a person what is wrong."""
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    sentence = " ".join(str(error).split())
+        return printable(f"{error.filename}: {error.strerror}")
+    sentence = printable(" ".join(str(error).split()))
     ours = type(error).__module__.startswith(("crackdet", "tfds_builder", "tuning"))
     if ours or isinstance(error, ValueError | OSError):
         return sentence

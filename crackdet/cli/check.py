@@ -1,21 +1,22 @@
 """`crackdet data check`: unreadable files, copies, twins, overlapping crops and leakage."""
 
-import csv
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crackdet.cli.progress import Progress, shown_progress
 from crackdet.errors import CrackdetError
-from crackdet.files import atomic_write
+from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
+from crackdet.listing import list_pictures
+from crackdet.names import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from crackdet.images import EncodedImage
     from tfds_builder.grouping import Links
 
 COLUMNS = (
@@ -38,7 +39,7 @@ class Picture:
     """An image to compare with the others; `split` is empty where the source has no splits."""
 
     key: str
-    source: "Path | bytes | np.ndarray"
+    source: "EncodedImage"
     digest: str
     split: str
     label: str
@@ -47,15 +48,18 @@ class Picture:
 def execute(arguments: Namespace) -> int:
     """Prints the findings; returns 1 when --strict is given and splits share a piece of wall."""
     import_keras()
+    from crackdet.images import read_image
     from tfds_builder.grouping import connected_groups, find_links
 
+    bits = None
     with shown_progress(arguments.verbose) as progress:
         if Path(arguments.source).is_dir():
-            pictures, unreadable = _of_folder(Path(arguments.source), progress)
+            pictures, unreadable, bits = _of_folder(Path(arguments.source), progress)
         else:
             pictures, unreadable = _of_data_set(arguments, progress), []
         links = find_links(
             [picture.source for picture in pictures],
+            decode=partial(read_image, bits=bits),
             progress=progress and (lambda text, done, total: progress(done, total, text)),
         )
     rows = [_row(pictures[a], pictures[b], links, i) for i, (a, b) in enumerate(_pairs(links))]
@@ -71,38 +75,29 @@ def execute(arguments: Namespace) -> int:
 
 def _of_folder(
     folder: Path, progress: Progress | None
-) -> tuple[list[Picture], list[tuple[str, str]]]:
-    """Returns the readable pictures below a folder, and (file, reason) of the others."""
-    from crackdet.data.folders import SPLIT_FOLDERS
-    from crackdet.images import GROUPING_SUFFIXES, list_pictures, read_image, thread_pool
-    from tfds_builder.grouping import content_key
+) -> tuple[list[Picture], list[tuple[str, str]], int | None]:
+    """Returns the readable pictures below a folder, (file, reason) of the others, and the bits."""
+    from crackdet.data.folders import SPLIT_FOLDERS, read_files
 
-    def examine(path: Path) -> Picture | tuple[str, str]:
-        key = path.relative_to(folder).as_posix()
-        try:
-            encoded = path.read_bytes()
-            pixels = read_image(encoded, name=str(path))
-        except (CrackdetError, OSError) as error:
-            return key, str(error)
-        above = path.relative_to(folder).parts[:-1]
-        split = SPLIT_FOLDERS.get(above[0].lower(), "") if above else ""
-        label = "/".join(above[1:] if split else above)
-        source = path if path.suffix.lower() in GROUPING_SUFFIXES else pixels
-        return Picture(key, source, content_key(encoded), split, label)
-
-    paths = list_pictures(folder)
-    if not paths:
+    listing = list_pictures(folder)
+    if listing.note:
+        print(listing.note)
+    if not listing.paths:
         raise CrackdetError(f"{folder} holds no images: name a folder that does.")
     pictures: list[Picture] = []
     unreadable: list[tuple[str, str]] = []
-    for done, outcome in enumerate(thread_pool().map(examine, paths), start=1):
-        if isinstance(outcome, Picture):
-            pictures.append(outcome)
-        else:
-            unreadable.append(outcome)
-        if progress:
-            progress(done, len(paths), "reading pictures")
-    return pictures, unreadable
+    bits = None
+    for path, file in zip(listing.paths, read_files(listing.paths, progress), strict=True):
+        key = path.relative_to(folder).as_posix()
+        if file.error:
+            unreadable.append((key, file.error))
+            continue
+        bits = file.bits or bits
+        above = path.relative_to(folder).parts[:-1]
+        split = SPLIT_FOLDERS.get(above[0].lower(), "") if above else ""
+        label = "/".join(above[1:] if split else above)
+        pictures.append(Picture(key, path, file.digest, split, label))
+    return pictures, unreadable, bits
 
 
 def _of_data_set(arguments: Namespace, progress: Progress | None) -> list[Picture]:
@@ -153,7 +148,7 @@ def _print_findings(
 ) -> int:
     """Prints the counts and returns the number of links between splits."""
     for _, reason in unreadable:
-        print(reason)
+        print(printable(reason))
     found = Counter(row["finding"] for row in rows)
     sizes = Counter(groups.tolist())
     leaks = [
@@ -199,11 +194,5 @@ def _print_leakage(pictures: Sequence[Picture], links: "Links") -> None:
 def _write(
     path: str, unreadable: Sequence[tuple[str, str]], rows: Sequence[dict[str, Any]]
 ) -> None:
-    with (
-        atomic_write(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows({"finding": "unreadable", "first": key} for key, _ in unreadable)
-        writer.writerows(rows)
+    bad = [{"finding": "unreadable", "first": key} for key, _ in unreadable]
+    write_csv(path, COLUMNS, [[row.get(name, "") for name in COLUMNS] for row in [*bad, *rows]])

@@ -1,6 +1,5 @@
 """`crackdet data`: builds, describes, checks and groups data sets."""
 
-import csv
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from crackdet.cli import check
 from crackdet.cli import options as cli
 from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError
-from crackdet.files import atomic_write
+from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
@@ -86,15 +85,14 @@ def execute_info(arguments: Namespace) -> None:
 def execute_group(arguments: Namespace) -> None:
     """Writes the group and split of each image."""
     data = _load(arguments)
-    with (
-        atomic_write(arguments.out) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(("path", "split", "label", "group"))
-        for name, split in data.splits.items():
-            for key, label, group in zip(split.keys, split.labels, split.groups, strict=True):
-                writer.writerow((key, name, data.class_names[label], int(group)))
+    rows = (
+        (key, name, data.class_names[label], int(group))
+        for name, split in data.splits.items()
+        for key, label, group in zip(split.keys, split.labels, split.groups, strict=True)
+    )
+    write_csv(arguments.out, ("path", "split", "label", "group"), rows)
+    if data.notes:
+        print(data.notes)
     print(f"Groups: {arguments.out}")
     print(f"Next: crackdet run --data {arguments.source} --out DIR")
 

@@ -10,6 +10,8 @@ from typing import Any
 from crackdet.cli import options as cli
 from crackdet.errors import CrackdetError
 from crackdet.keras_import import import_keras
+from crackdet.listing import list_pictures
+from crackdet.names import printable
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,27 +37,34 @@ def add_parser(subparsers: Any) -> None:
 def execute(arguments: Namespace) -> int:
     """Prints a line for each image; returns 1 when one could not be read."""
     import_keras()
+    from crackdet.images import shared_bits
     from crackdet.inference import judge, load_classifier
+    from crackdet.sample_bits import bits_note
 
     files = image_files(arguments.images)
     classifier = load_classifier(arguments.model, arguments.threshold)
     if not arguments.json:
         print(f"threshold {classifier.threshold:.4f} ({classifier.threshold_from})")
+    bits = shared_bits(files)
+    if note := bits_note(bits):
+        print(f"crackdet: {note}", file=sys.stderr)
     rows = []
-    for row in judge(files, classifier):
+    for row in judge(files, classifier, bits):
         rows.append(row)
         if "error" in row:
-            print(f"crackdet: {row['error']}", file=sys.stderr)
+            print(f"crackdet: {printable(row['error'])}", file=sys.stderr)
         elif not arguments.json:
-            print(f"{row['label']}  {row['probability']:.4f}  {row['file']}", flush=True)
+            name = printable(row["file"])
+            print(f"{row['label']}  {row['probability']:.4f}  {name}", flush=True)
     if arguments.json:
         facts = {
             "model": arguments.model,
             "threshold": classifier.threshold,
             "threshold_from": classifier.threshold_from,
         }
-        print(json.dumps({**facts, "images": rows}, indent=2, ensure_ascii=False))
-    photos = [row["file"] for row in rows if row.get("photo")]
+        # In ASCII: valid on any terminal, and names that are no UTF-8 come back from it.
+        print(json.dumps({**facts, "images": rows}, indent=2))
+    photos = [printable(row["file"]) for row in rows if row.get("photo")]
     if photos:
         height, width = classifier.image_size
         print(
@@ -68,14 +77,20 @@ def execute(arguments: Namespace) -> int:
 
 
 def image_files(names: Sequence[str]) -> list[Path]:
-    """Returns the files themselves, and the images below the folders in sorted order."""
-    from crackdet.images import list_pictures
+    """Returns the files themselves, and the images below the folders in sorted order.
 
+    What folders hold besides is counted on stderr.
+    """
     files: list[Path] = []
     for name in names:
         path = Path(name)
-        inside = list_pictures(path) if path.is_dir() else [path]
-        if not inside:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        listing = list_pictures(path)
+        if listing.note:
+            print(f"crackdet: {printable(name)}: {listing.note}", file=sys.stderr)
+        if not listing.paths:
             raise CrackdetError(f"{name} holds no image files: name a folder that does.")
-        files.extend(inside)
+        files.extend(listing.paths)
     return files

@@ -3,13 +3,16 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from crackdet.data.dataset import DEFAULT_CLASSES
 from crackdet.errors import CrackdetError
-from crackdet.images import list_pictures, read_image, thread_pool
+from crackdet.images import DeepPicture, check_patch, read_file, thread_pool
+from crackdet.listing import list_pictures
+from crackdet.sample_bits import bits_for, common_bits, require_visible
 
 Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
 
@@ -34,22 +37,44 @@ POSITIVE_FOLDERS = {"positive", "positives", "pos", "crack", "cracks", "cracked"
 
 @dataclass(frozen=True)
 class FolderImage:
-    """A readable picture: its file, split ("" when the folder has none), label and content key."""
+    """A readable picture: its file, split ("" when the folder has none), label and content key.
+
+    `bits` is set for 16-bit samples of which only the other pictures tell how many bits they use.
+    """
 
     path: Path
     key: str
     split: str
     label: int
     digest: str
+    bits: int | None = None
+
+    @property
+    def encoded(self) -> Path | DeepPicture:
+        """What reads the picture, for an `ImageSplit`."""
+        return self.path if self.bits is None else DeepPicture(self.path, self.bits)
 
 
 @dataclass(frozen=True)
 class FolderListing:
-    """What a folder holds; `unreadable` says for each picture left out what is wrong with it."""
+    """What a folder holds.
+
+    Attributes:
+        images: The readable pictures.
+        class_names: Names in the order of the labels.
+        unreadable: For each picture left out what is wrong with it.
+        skipped: What is no picture to `list_pictures`, counted by kind in words, or nothing.
+    """
 
     images: tuple[FolderImage, ...]
     class_names: tuple[str, ...]
     unreadable: tuple[str, ...]
+    skipped: str = ""
+
+
+def bits_of(images: Iterable[FolderImage]) -> int | None:
+    """Returns the bits of 16-bit samples that do not say how many they use; None without any."""
+    return next((image.bits for image in images if image.bits is not None), None)
 
 
 def list_folder(
@@ -72,10 +97,12 @@ def list_folder(
     Raises:
         CrackdetError: If the folder holds no pictures or not exactly two classes.
     """
-    paths = list_pictures(folder)
+    listed = list_pictures(folder)
+    paths = listed.paths
     if not paths:
+        skipped = f" ({listed.note})" if listed.note else ""
         raise CrackdetError(
-            f"Found no pictures in {folder}: it needs one sub-folder a class, such as "
+            f"Found no pictures in {folder}{skipped}: it needs one sub-folder a class, such as "
             "negative/ and positive/, with JPEG or PNG files in them."
         )
     splits = _split_names(folder, paths)
@@ -85,21 +112,43 @@ def list_folder(
     classes = [part[1:] if split else part for part, split in zip(parts, splits, strict=True)]
     labels, class_names = _label(folder, paths, classes)
     images, unreadable = [], []
-    checks = thread_pool().map(_digest_or_error, paths)
-    for done, (path, split, label, (digest, error)) in enumerate(
-        zip(paths, splits, labels, checks, strict=True), start=1
+    for path, split, label, file in zip(
+        paths, splits, labels, read_files(paths, progress), strict=True
     ):
-        if error:
-            unreadable.append(error)
+        if file.error:
+            unreadable.append(file.error)
         else:
             key = path.relative_to(folder).as_posix()
-            images.append(FolderImage(path, key, split, label, digest))
-        if progress:
-            progress(done, len(paths), "reading pictures")
+            images.append(FolderImage(path, key, split, label, file.digest, file.bits))
     _require_two_classes(folder, class_names)
     if for_training:
-        _require_pictures_of_both(folder, [image.label for image in images], class_names)
-    return FolderListing(tuple(images), class_names, tuple(unreadable))
+        readable = [image.label for image in images]
+        _require_pictures_of_both(folder, readable, class_names, unreadable)
+    return FolderListing(tuple(images), class_names, tuple(unreadable), listed.note)
+
+
+class ReadFile(NamedTuple):
+    """What reading a file tells: its content key and bits (see `FolderImage`), or an error."""
+
+    digest: str = ""
+    bits: int | None = None
+    error: str = ""
+
+
+def read_files(paths: Sequence[Path], progress: Progress | None = None) -> list[ReadFile]:
+    """Reads every picture whole, to find out which are patches and which bits 16-bit ones use."""
+    checks = []
+    for done, check in enumerate(thread_pool().map(_check, paths), start=1):
+        checks.append(check)
+        if progress:
+            progress(done, len(paths), "reading pictures")
+    bits = common_bits(peak for _, peak, _ in checks)
+    return [
+        ReadFile(digest, error=error)
+        if peak is None or bits is None
+        else _with_bits(path, digest, peak, bits)
+        for path, (digest, peak, error) in zip(paths, checks, strict=True)
+    ]
 
 
 def _split_names(folder: Path, paths: Sequence[Path]) -> list[str]:
@@ -151,18 +200,31 @@ def _require_two_classes(folder: Path, class_names: tuple[str, ...]) -> None:
 
 
 def _require_pictures_of_both(
-    folder: Path, labels: list[int], class_names: tuple[str, ...]
+    folder: Path, labels: list[int], class_names: tuple[str, ...], unreadable: Sequence[str]
 ) -> None:
     counts = Counter(labels)
     for label, name in enumerate(class_names):
         if not counts[label]:
-            raise CrackdetError(f"{folder} holds no readable picture of the class {name!r}.")
+            why = f" {unreadable[0]}" if unreadable else ""
+            raise CrackdetError(f"{folder} holds no readable picture of the class {name!r}.{why}")
 
 
-def _digest_or_error(path: Path) -> tuple[str, str]:
+def _check(path: Path) -> tuple[str, int | None, str]:
+    """Returns a file's content key, what `check_patch` says of it, and what is wrong with it."""
     try:
-        encoded = path.read_bytes()
-        read_image(encoded, name=str(path))
-    except (CrackdetError, OSError) as error:
-        return "", str(error)
-    return hashlib.sha256(encoded).hexdigest()[:16], ""
+        encoded = read_file(path)
+        peak = check_patch(encoded, str(path))
+    except CrackdetError as error:
+        return "", None, str(error)
+    return hashlib.sha256(encoded).hexdigest()[:16], peak, ""
+
+
+def _with_bits(path: Path, digest: str, peak: int, bits: int) -> ReadFile:
+    try:
+        require_visible(peak, bits, str(path))
+    except CrackdetError as error:
+        return ReadFile(error=str(error))
+    if bits != bits_for(peak):
+        # The same bytes make other pixels than alone, and caches go by the content key.
+        digest = hashlib.sha256(f"{digest} with {bits} bits".encode()).hexdigest()[:16]
+    return ReadFile(digest, bits)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from crackdet.data.dataset import make_universe
-from crackdet.data.folders import FolderImage, Progress, list_folder
+from crackdet.data.folders import FolderImage, Progress, bits_of, list_folder
 from crackdet.data.groups import GroupsFile, compiled, given_groups
 from crackdet.data.partition import find_walls
 from crackdet.data.splits import ImageSplit
 from crackdet.data.walls import Walls
 from crackdet.errors import CrackdetError
+from crackdet.sample_bits import bits_note
 
 _MOST_NAMED = 10
 
@@ -48,7 +49,7 @@ class LabelledFolder:
         images = [self.images[i] for i in chosen]
         return ImageSplit(
             name,
-            [image.path for image in images],
+            [image.encoded for image in images],
             [image.label for image in images],
             keys=[image.key for image in images],
             digests=[image.digest for image in images],
@@ -85,6 +86,10 @@ def read_folder(
     listing = list_folder(path, for_training=for_training, progress=progress)
     images, contradictory = without_contradictions(listing.images)
     notes = []
+    for note in (listing.skipped and f"{listing.skipped}.", bits_note(bits_of(images))):
+        if note:
+            warnings.warn(note, stacklevel=3)
+            notes.append(note)
     for finding in (unreadable_note(listing.unreadable), contradiction_note(contradictory)):
         if not finding:
             continue

@@ -1,14 +1,14 @@
 """Leak-free splits of a folder: crops of one piece of wall never stand in two of them."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from crackdet.data.folders import FolderImage, Progress
+from crackdet.data.folders import FolderImage, Progress, bits_of
 from crackdet.data.walls import Walls, joined_groups
 from crackdet.errors import CrackdetError
-from crackdet.images import GROUPING_SUFFIXES, read_image
+from crackdet.images import read_image
 
 SPLITS = ("train", "validation", "test")
 
@@ -53,7 +53,8 @@ def find_walls(
         if verbose:
             print(f"Looking for crops of the same wall among {len(first)} pictures.")
         links = find_links(
-            [_for_grouping(images[i].path) for i in first.tolist()],
+            [images[i].path for i in first.tolist()],
+            decode=partial(read_image, bits=bits_of(images)),
             progress=progress and (lambda text, done, total: progress(done, total, text)),
         )
         crops = twin_groups(len(first), links)
@@ -116,8 +117,3 @@ def complete_splits(
     what = "crops of one wall" if walls.compared else "exact copies and given groups"
     how = f"Cut {' and '.join(lacking)} from the folder, keeping {what} together."
     return splits, ("train", *lacking), how
-
-
-def _for_grouping(path: Path) -> Path | np.ndarray:
-    """Returns what `find_links` reads."""
-    return path if path.suffix.lower() in GROUPING_SUFFIXES else read_image(path)

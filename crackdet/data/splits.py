@@ -27,7 +27,8 @@ class ImageSplit(keras.utils.PyDataset):
 
     Args:
         name: "train", "validation" or "test".
-        images: For each picture its path, the bytes of its file, or uint8 pixels `(H, W, 3)`.
+        images: For each picture its path (a `crackdet.images.DeepPicture` where 16-bit samples
+            need one), the bytes of its file, or uint8 pixels `(H, W, 3)`.
         labels: Class index of each picture.
         keys: File name of each picture.
         digests: Content key of each picture: 16 hexadecimal digits.

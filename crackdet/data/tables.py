@@ -4,6 +4,7 @@ import csv
 import os
 
 from crackdet.errors import CrackdetError
+from crackdet.names import unescaped
 
 PATH_COLUMNS = ("path", "key")  # the second is what predictions.csv calls it
 
@@ -24,8 +25,8 @@ def read_column(path: str | os.PathLike[str], column: str) -> dict[str, str]:
     name = os.fspath(path)
     values: dict[str, str] = {}
     try:
-        # Names that are no valid UTF-8 have the bytes that they have on disk; spreadsheets begin
-        # their files with a byte order mark.
+        # Names that are no valid UTF-8 are escaped, as `write_csv` does, or have the bytes that
+        # they have on disk; spreadsheets begin their files with a byte order mark.
         with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.DictReader(file)
             header = reader.fieldnames or []
@@ -36,7 +37,8 @@ def read_column(path: str | os.PathLike[str], column: str) -> dict[str, str]:
                     f"is {','.join(header)!r}."
                 )
             for row in reader:
-                file_name, value = (row[key] or "").removeprefix("./"), (row[column] or "").strip()
+                file_name = unescaped(row[key] or "").removeprefix("./")
+                value = (row[column] or "").strip()
                 if values.setdefault(file_name, value) != value:
                     raise CrackdetError(f"{name} names {file_name} twice, with two values.")
     except OSError as error:

@@ -1,8 +1,7 @@
 """Evaluation of one split, and of a whole run with every choice made before test is read."""
 
-import csv
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from crackdet.evaluation.metrics import metrics_row
 from crackdet.evaluation.samples import collect_samples
 from crackdet.evaluation.threshold import choose_threshold
 from crackdet.features import FeatureCache, Uncached
-from crackdet.files import atomic_write, write_json
+from crackdet.files import atomic_write, write_csv, write_json
 from crackdet.models import scale_logits
 from crackdet.models.record import ModelRecord, write_record
 from crackdet.models.units import without_augmentation
@@ -203,24 +202,25 @@ def write_predictions(
 ) -> None:
     """Writes one row per image: key, split, label, score, score_before (empty if none), group.
 
-    File names that are no valid UTF-8 are written with the bytes they have on disk.
+    The table is UTF-8 whatever the names are; `crackdet.files.read_csv` gives them back exactly.
     """
-    with (
-        atomic_write(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(("key", "split", "label", "score", "score_before", "group"))
-        for name in SPLITS:
-            split = data.splits[name]
-            earlier = (
-                [f"{s:.9g}" for s in before[name]] if name in before else [""] * len(split.keys)
-            )
-            for key, label, score, score_before, group in zip(
-                split.keys, split.labels, scores[name], earlier, split.groups, strict=True
-            ):
-                # Nine digits tell any two float32 values apart.
-                writer.writerow((key, name, int(label), f"{score:.9g}", score_before, int(group)))
+    header = ("key", "split", "label", "score", "score_before", "group")
+    write_csv(path, header, _prediction_rows(data, scores, before))
+
+
+def _prediction_rows(
+    data: CrackData,
+    scores: Mapping[str, NDArray[np.float32]],
+    before: Mapping[str, NDArray[np.float32]],
+) -> Iterator[tuple[Any, ...]]:
+    for name in SPLITS:
+        split = data.splits[name]
+        earlier = [f"{s:.9g}" for s in before[name]] if name in before else [""] * len(split.keys)
+        for key, label, score, score_before, group in zip(
+            split.keys, split.labels, scores[name], earlier, split.groups, strict=True
+        ):
+            # Nine digits tell any two float32 values apart.
+            yield key, name, int(label), f"{score:.9g}", score_before, int(group)
 
 
 def _baseline_row(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from crackdet import images as module
 from crackdet.errors import CrackdetError
-from crackdet.images import list_pictures, read_image, read_images, resize
+from crackdet.images import read_image, read_images, resize
 
 
 def encode(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -198,15 +198,3 @@ def test_many_pictures_keep_their_order_whatever_holds_them(tmp_path: Path) -> N
     assert read.shape == (40, 3, 5, 3)
     assert read[:, 0, 0, 0].tolist() == list(range(40))
     assert read_images([], 4, []).shape == (0, 4, 4, 3)
-
-
-def test_one_rule_says_what_counts_as_a_picture(tmp_path: Path) -> None:
-    kept = ["a/1.jpg", "a/b/2.PNG", "3.tiff"]
-    passed_over = [".hidden/4.jpg", "a/._1.jpg", "__MACOSX/a/5.jpg", "6.txt", "7.jpg/8.txt"]
-    for name in (*kept, *passed_over):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    assert [path.relative_to(tmp_path).as_posix() for path in list_pictures(tmp_path)] == sorted(
-        kept
-    )

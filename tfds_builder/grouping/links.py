@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ TWIN_CORRELATION = 0.8
 MAX_SIDE = 1024  # pixels; larger images are halved until they fit
 
 Image = np.ndarray | bytes | str | os.PathLike[str]
+Decode = Callable[[bytes], np.ndarray]
+_JPEG_START = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Links:
 def find_links(
     images: Sequence[Image],
     *,
+    decode: Decode | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     workers: int = 2,
 ) -> Links:
@@ -72,6 +76,8 @@ def find_links(
     Args:
         images: uint8 arrays `(height, width)` or `(height, width, 3)`, encoded images as bytes, or
             paths; at least 35 pixels a side to be found at all.
+        decode: Reads the bytes of an image that is no JPEG, or a JPEG that OpenCV cannot read, as
+            uint8 `(height, width)` or RGB `(height, width, 3)`. Defaults to OpenCV for all.
         progress: Called with (what is being done, done, total).
         workers: Threads.
 
@@ -93,7 +99,7 @@ def find_links(
     seen: dict[bytes, int] = {}
     distinct: list[int] = []
     copies: list[tuple[int, int]] = []
-    for position, item in enumerate(_prepare_all(images, progress, workers)):
+    for position, item in enumerate(_prepare_all(images, decode, progress, workers)):
         known = seen.setdefault(item.digest, position)
         if known == position:
             prepared.append(item)
@@ -116,14 +122,18 @@ class _Prepared(NamedTuple):
 
 
 def _prepare_all(
-    images: Sequence[Image], progress: Callable[[str, int, int], None] | None, workers: int
+    images: Sequence[Image],
+    decode: Decode | None,
+    progress: Callable[[str, int, int], None] | None,
+    workers: int,
 ) -> Iterator[_Prepared]:
     # OpenCV's own threads would compete with ours.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         with ThreadPoolExecutor(workers) as pool:
-            for done, item in enumerate(pool.map(_prepare, images, range(len(images))), start=1):
+            prepare = partial(_prepare, decode=decode)
+            for done, item in enumerate(pool.map(prepare, images, range(len(images))), start=1):
                 yield item
                 if progress and (done % 256 == 0 or done == len(images)):
                     progress("reading images", done, len(images))
@@ -131,27 +141,36 @@ def _prepare_all(
         cv2.setNumThreads(threads)
 
 
-def _prepare(image: Image, position: int) -> _Prepared:
-    grey = read_grey(image, position)
+def _prepare(image: Image, position: int, decode: Decode | None) -> _Prepared:
+    grey = read_grey(image, position, decode)
     digest = hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).digest()
     return _Prepared(digest, find_keypoints(grey), normalize(grey))
 
 
-def read_grey(image: Image, position: int = 0) -> np.ndarray:
+def read_grey(image: Image, position: int = 0, decode: Decode | None = None) -> np.ndarray:
     """Returns an image as uint8 `(height, width)`, at most `MAX_SIDE` pixels a side."""
     if isinstance(image, np.ndarray):
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+        grey = _grey(image)
     else:
         encoded = image if isinstance(image, bytes) else Path(image).read_bytes()
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
-        if decoded is None:
+        decoded = None
+        if decode is None or encoded.startswith(_JPEG_START):
+            decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if decoded is not None:
+            grey = np.asarray(decoded, np.uint8)
+        elif decode is not None:
+            grey = _grey(decode(encoded))
+        else:
             name = f"number {position}" if isinstance(image, bytes) else str(image)
             raise ValueError(f"Image {name} cannot be decoded; remove it or mend it.")
-        grey = np.asarray(decoded, np.uint8)
     while max(grey.shape) > MAX_SIDE:
         half = (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2))
         grey = cv2.resize(grey, half, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(grey)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels
 
 
 def _as_links(found: dict[tuple[int, int], tuple[int, int, int, float]]) -> Links:

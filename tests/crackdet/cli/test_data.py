@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crackdet.files import read_csv
 from tfds_builder import grouping
 from tfds_builder.concrete_cracks.procedural import demo_photo
 
@@ -95,6 +97,27 @@ def test_check_reads_a_folder_without_classes_or_splits(
     assert outcome.code == 0, outcome.err
     assert "1 pairs of twins" in outcome.out
     assert "no leakage between splits to look for" in outcome.out
+
+
+def test_check_lists_and_names_as_every_command_does(
+    crackdet: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "walls"
+    for number, name in enumerate((b"crack/\xff.jfif", b"crack/\xff.copy.jfif", b"sound/b.png")):
+        path = folder / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 32), 90 + number // 2).save(path, "PNG")
+    Image.new("L", (1, 1)).save(folder / "sound" / "dot.png")
+    (folder / "film.mov").touch()
+    out = tmp_path / "found.csv"
+    outcome = crackdet("data", "check", folder, "--out", out, "--verbose", "0")
+    assert outcome.code == 0, outcome.err
+    assert "1 file skipped: 1 .mov" in outcome.out
+    assert "dot.png: 1x1 pixels are no patch" in outcome.out
+    assert "3 readable images, 1 unreadable files" in outcome.out
+    out.read_text("utf-8")
+    first = next(row["first"] for row in read_csv(out) if row["finding"] == "copy")
+    assert os.fsencode(first) in (b"crack/\xff.jfif", b"crack/\xff.copy.jfif")
 
 
 def test_a_folder_without_images_is_an_error(crackdet: Callable[..., Any], tmp_path: Path) -> None:

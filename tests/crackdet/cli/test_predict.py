@@ -1,6 +1,9 @@
 """`crackdet predict` and `crackdet evaluate` on a small classifier."""
 
+import io
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crackdet.cli import main
 from crackdet.cli.predict import image_files
 from crackdet.data import read_image
 from crackdet.errors import CrackdetError
@@ -94,6 +98,69 @@ def test_only_bad_files_leave_an_empty_answer(
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CrackdetError, match="holds no image"):
         image_files([str(tmp_path)])
+
+
+def test_a_folder_is_listed_by_the_one_rule(
+    crackdet: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    grey = Image.new("L", (SIZE, SIZE), 90)
+    for name in ("shots.jpg/a.png", ".ipynb_checkpoints/a.png", "b.jfif", "film.mov"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        grey.save(tmp_path / name, "PNG")
+    outcome = crackdet("predict", tmp_path, "--model", model)
+    assert (outcome.code, outcome.out.count("\n")) == (0, 3)
+    assert "1 file skipped: 1 .mov; 1 folder skipped: 1 .ipynb_checkpoints" in outcome.err
+
+
+def test_what_is_no_patch_is_an_error_of_that_file(
+    crackdet: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    Image.new("L", (1, 1)).save(tmp_path / "dot.png")
+    Image.new("L", (5000, 2)).save(tmp_path / "line.png")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    outcome = crackdet("predict", tmp_path, tmp_path / "pipe.jpg", "--model", model)
+    assert outcome.code == 1
+    for words in ("dot.png: 1x1 pixels are no patch", "line.png: 5000x2", "no regular file"):
+        assert words in outcome.err
+
+
+def test_16_bit_pictures_are_judged_in_the_light_of_all(
+    crackdet: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    ramp = np.linspace(0, 4095, SIZE * SIZE).reshape(SIZE, SIZE)
+    for name, largest in (("a", 4095), ("b", 1000)):
+        Image.fromarray((ramp * largest / 4095).astype(np.uint16)).save(tmp_path / f"{name}.tif")
+        pixels = (ramp * largest / 4095).astype(np.uint16) * 255.0 / 4095
+        Image.fromarray(np.rint(pixels).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    outcome = crackdet("predict", tmp_path, "--model", model, "--json")
+    assert "were read as of 12 bits" in outcome.err
+    rows = {Path(row["file"]).name: row for row in json.loads(outcome.out)["images"]}
+    for name in "ab":
+        assert rows[f"{name}.tif"]["probability"] == rows[f"{name}.png"]["probability"]
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["lines", "json"])
+def test_names_that_a_terminal_cannot_print_stop_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: tuple[str, ...]
+) -> None:
+    """As with PYTHONIOENCODING=ascii, where a name in UTF-8 was as bad as one in none."""
+    names = [b"Ma\xdfe.png", "Maße.png".encode(), b"a\nb.png"]
+    for name in names:
+        Image.new("L", (SIZE, SIZE), 90).save(tmp_path / os.fsdecode(name))
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii", write_through=True))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    assert main(["predict", str(tmp_path), "--model", str(model), *form]) == 0
+    text = written.getvalue().decode("ascii")
+    if form:
+        files = [os.fsencode(row["file"]) for row in json.loads(text)["images"]]
+        assert {os.path.basename(file) for file in files} == set(names)
+    else:
+        lines = text.splitlines()
+        assert len(lines) == 4
+        assert [line.rpartition("/")[2] for line in lines[1:]] == [
+            *(r"Ma\xdfe.png", r"Ma\udcdfe.png", r"a\nb.png")
+        ]
 
 
 def test_a_photo_of_a_wall_is_judged_with_a_warning(

@@ -15,7 +15,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         for name, grey in files.items():
             path = tmp_path / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("L", (8, 8), grey).save(path)
+            Image.new("L", (32, 32), grey).save(path)
         return tmp_path / folder
 
     return make

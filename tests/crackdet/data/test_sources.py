@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from crackdet import load_data
-from crackdet.data import CrackData, partition
+from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 
 MakeFolder = Callable[..., Path]
@@ -164,13 +164,44 @@ def test_official_images_in_a_folder_take_the_shipped_groups(
     assert data.facts()["leakage"]["leaks"] is False
 
 
-def test_formats_that_the_grouping_cannot_read_are_decoded_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.webp"
-    Image.new("RGB", (8, 8), "red").save(path, lossless=True)
-    assert partition._for_grouping(tmp_path / "a.JPG") == tmp_path / "a.JPG"
-    decoded = partition._for_grouping(path)
-    assert isinstance(decoded, np.ndarray)
-    assert decoded[0, 0].tolist() == [255, 0, 0]
+def test_walls_are_told_apart_in_any_format(tmp_path: Path) -> None:
+    """OpenCV reads no ICO, and 16-bit files of 12 bits as nearly black."""
+    folder = tmp_path / "mixed"
+    for number in range(8):
+        label = ("no_crack", "crack")[number % 2]
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for corner, form in ((0, "ICO"), (40, "TIFF"), (60, "PNG")):
+            crop = wall(number).crop((corner, corner, corner + 160, corner + 160))
+            deep = Image.fromarray(np.asarray(crop, np.uint16) * 16)
+            name = folder / label / f"{number}-{corner}.{'jpg' if form == 'ICO' else form.lower()}"
+            options = {"sizes": [(160, 160)]} if form == "ICO" else {}
+            (crop if form == "ICO" else deep).save(name, form, **options)
+    data = load_data(folder, image_size=32, verbose=0, validation_fraction=0.25, test_fraction=0.25)
+    groups: dict[str, set[int]] = {}
+    for split in data.splits.values():
+        for key, group in zip(split.keys, split.groups, strict=True):
+            groups.setdefault(Path(key).name[0], set()).add(int(group))
+    assert [len(found) for found in groups.values()] == [1] * 8
+    assert len(set.union(*groups.values())) == 8
+    assert "were read as of 12 bits" in data.notes
+
+
+def test_what_a_folder_holds_besides_pictures_is_said(make_folder: MakeFolder) -> None:
+    files = {
+        f"{split}/{label}/{i}.png": 90 + i
+        for split in ("train", "val", "test")
+        for i, label in enumerate(("crack", "no_crack"))
+    }
+    folder = make_folder(files)
+    (folder / "train" / "film.mov").touch()
+    (folder / ".DS_Store").touch()
+    with pytest.warns(UserWarning, match=r"2 files skipped: 1 \.mov, 1 hidden"):
+        data = load_data(folder, image_size=32, verbose=0)
+    assert "2 files skipped: 1 .mov, 1 hidden." in data.notes
+    for path in folder.rglob("*.png"):
+        path.rename(path.with_suffix(".mov"))
+    with pytest.raises(CrackdetError, match=r"no pictures in .* \(8 files skipped: 7 \.mov"):
+        load_data(folder)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from crackdet.evaluation import (
     fit_temperature,
     metrics_row,
 )
+from crackdet.files import read_csv
 from crackdet.layers import augmentation
 
 
@@ -198,10 +199,12 @@ def test_a_failed_evaluation_leaves_no_metrics_that_look_finished(
 
 
 def test_a_file_name_that_is_no_utf_8_keeps_its_bytes(data, tmp_path):
-    data.test.keys[0] = b"Positive/\xff,\n.jpg".decode("utf-8", "surrogateescape")
+    name = data.test.keys[0] = b"Positive/\xff,\n.jpg".decode("utf-8", "surrogateescape")
     scores = {name: np.zeros(split.num_images) for name, split in data.splits.items()}
     run.write_predictions(tmp_path / "predictions.csv", data, scores, {})
-    assert b'"Positive/\xff,\n.jpg",test,0,0,,' in (tmp_path / "predictions.csv").read_bytes()
+    (tmp_path / "predictions.csv").read_text("utf-8")
+    rows = read_csv(tmp_path / "predictions.csv")
+    assert rows[data.train.num_images + data.validation.num_images]["key"] == name
 
 
 def test_train_is_predicted_in_the_order_of_its_labels(trained, data):

@@ -52,7 +52,7 @@ def test_a_preset_has_the_threshold_of_its_card() -> None:
 def test_each_file_gets_an_answer_in_its_place(run: Path, tmp_path: Path) -> None:
     shades = {"black": 0, "white": 255, "grey": 150}
     for name, shade in shades.items():
-        Image.new("RGB", (8, 8), (shade,) * 3).save(tmp_path / f"{name}.png")
+        Image.new("RGB", (16, 16), (shade,) * 3).save(tmp_path / f"{name}.png")
     Image.new("RGB", (40, 40)).save(tmp_path / "wall.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     names = ["white.png", "broken.png", "black.png", "wall.png", "missing.png", "grey.png"]
