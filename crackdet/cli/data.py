@@ -13,6 +13,7 @@ from crackdet.keras_import import import_keras
 
 if TYPE_CHECKING:
     from crackdet.data import CrackData
+    from crackdet.data.labelled_folder import CutError
 
 SOURCE_HELP = "concrete_cracks[/random|/twins], demo, or a folder"
 
@@ -72,7 +73,14 @@ def execute_build(arguments: Namespace) -> None:
 
 def execute_info(arguments: Namespace) -> None:
     """Prints what a data set holds."""
-    data = _load(arguments)
+    import_keras()
+    from crackdet.data.labelled_folder import CutError
+
+    try:
+        data = _load(arguments)
+    except CutError as error:
+        _print_uncut(error)
+        return
     print(f"{data.name}: fingerprint {data.fingerprint}")
     for name, split in data.splits.items():
         counts = ", ".join(f"{n} {label}" for label, n in data.counts()[name].items())
@@ -80,6 +88,16 @@ def execute_info(arguments: Namespace) -> None:
     if data.notes:
         print(data.notes)
     print(f"Next: crackdet data check {arguments.source}")
+
+
+def _print_uncut(error: "CutError") -> None:
+    """Prints what a folder holds of which no splits can be cut."""
+    folder = error.folder
+    labels = [image.label for image in folder.images]
+    counts = ", ".join(f"{labels.count(i)} {name}" for i, name in enumerate(folder.class_names))
+    groups = len(set(folder.walls.groups.tolist()))
+    print(f"{folder.path.resolve().name}: {len(labels)} images in {groups} groups: {counts}")
+    print(" ".join((*folder.notes, str(error))))
 
 
 def execute_group(arguments: Namespace) -> None:

@@ -99,7 +99,7 @@ def _sdnet_photos(keys: Sequence[str]) -> tuple[np.ndarray, str]:
     example = next(PurePosixPath(key).name for key, each in zip(keys, matches, strict=True) if each)
     return numbers, (
         f"File names are SDNET2018's ({example}): patches of one photo form a group, "
-        f"{photos} photos in all."
+        f"{photos} photos in all. (--group-by '(.+)' would take each file by itself.)"
     )
 
 

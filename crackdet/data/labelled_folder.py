@@ -60,6 +60,14 @@ class LabelledFolder:
         )
 
 
+class CutError(CrackdetError):
+    """Too few groups for splits that hold whole ones; `folder` is what could not be cut."""
+
+    def __init__(self, message: str, folder: LabelledFolder):
+        super().__init__(message)
+        self.folder = folder
+
+
 def read_folder(
     path: Path,
     *,

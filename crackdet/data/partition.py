@@ -86,7 +86,7 @@ def complete_splits(
         from others, and a sentence on how the splits were made.
 
     Raises:
-        CrackdetError: If the fractions leave nothing, or there are too few groups to cut.
+        CrackdetError: If the fractions leave nothing.
     """
     splits = np.array([image.split for image in images], "U10")
     if fractions is None:
@@ -116,4 +116,21 @@ def complete_splits(
     splits[members] = np.array(SPLITS)[dealt]
     what = "crops of one wall" if walls.compared else "exact copies and given groups"
     how = f"Cut {' and '.join(lacking)} from the folder, keeping {what} together."
+    if any(np.mean(splits[members] == name) < shares[name] / 2 for name in lacking):
+        sizes = np.bincount(walls.groups[members])
+        how += (
+            f" The largest of {np.count_nonzero(sizes)} groups holds {sizes.max()} of "
+            f"{len(members)} pictures, so not all splits have the size that was asked for."
+        )
     return splits, ("train", *lacking), how
+
+
+def few_groups(images: Sequence[FolderImage], walls: Walls, label: int) -> str:
+    """Returns how few groups the pictures that splits are cut from have of a class, in words."""
+    own = [
+        group
+        for image, group in zip(images, walls.groups.tolist(), strict=True)
+        if image.label == label and image.split in ("", "train")
+    ]
+    groups = len(set(own))
+    return f"{len(own)} pictures in {groups} {'group' if groups == 1 else 'groups'}"

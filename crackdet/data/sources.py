@@ -10,8 +10,8 @@ import numpy as np
 from crackdet.data.dataset import DEFAULT_CLASSES, CrackData, make_universe, measured_leakage
 from crackdet.data.folders import Progress
 from crackdet.data.groups import GroupsFile, given_groups
-from crackdet.data.labelled_folder import LabelledFolder, read_folder
-from crackdet.data.partition import SPLITS, complete_splits
+from crackdet.data.labelled_folder import CutError, LabelledFolder, read_folder
+from crackdet.data.partition import SPLITS, complete_splits, few_groups
 from crackdet.data.splits import ImageSplit
 from crackdet.data.walls import Leakage, joined_groups
 from crackdet.errors import CrackdetError
@@ -193,16 +193,8 @@ def _divided(
     """Divides a folder into the splits that it has, or that are cut here."""
     splits, cut, how = complete_splits(folder.images, folder.walls, fractions, options["seed"])
     leakage = Leakage.between(folder.walls, splits)
-    parts = {}
-    for name in SPLITS:
-        part = folder.part(name, np.flatnonzero(splits == name), options)
-        if fractions is not None and len(set(part.labels.tolist())) < 2:
-            raise CrackdetError(
-                f"The {name} split of {folder.path} has {part.num_images} pictures and not both "
-                "classes: add pictures, or raise the fraction of this split."
-            )
-        parts[name] = part
-    return CrackData(
+    parts = {name: folder.part(name, np.flatnonzero(splits == name), options) for name in SPLITS}
+    data = CrackData(
         **parts,
         class_names=folder.class_names,
         name=folder.path.resolve().name,
@@ -210,3 +202,27 @@ def _divided(
         cut=cut,
         leakage=leakage,
     )
+    if fractions is not None:
+        _require_both_classes(data, folder)
+    return data
+
+
+def _require_both_classes(data: CrackData, folder: LabelledFolder) -> None:
+    for name, counts in data.counts().items():
+        lacking = [label for label, count in enumerate(counts.values()) if not count]
+        if not lacking:
+            continue
+        absent = data.class_names[lacking[0]]
+        if name not in data.cut:
+            raise CrackdetError(
+                f"The {name} split of {folder.path} has {data.splits[name].num_images} pictures "
+                f"and none of the class {absent!r}: add some."
+            )
+        raise CutError(
+            f"{folder.path} cannot be cut into splits that each hold whole groups of both classes: "
+            f"of the class {absent!r} it has "
+            f"{few_groups(folder.images, folder.walls, lacking[0])}. Add pictures of other walls, "
+            f"or measure a classifier on all of them with `crackdet evaluate MODEL --data "
+            f"{folder.path}`.",
+            folder,
+        )

@@ -9,11 +9,13 @@ from tfds_builder.grouping import (
     TEST,
     TRAIN,
     TWIN,
+    VALIDATION,
     Links,
     assign_splits,
     connected_groups,
     content_key,
     find_links,
+    join_groups,
     leakage,
     load_table,
     run_numbers,
@@ -140,6 +142,53 @@ def test_splits_keep_groups_whole_balance_classes_and_ignore_order(seed):
     order = rng.permutation(1500)
     again = assign_splits(groups[order] + 7, labels[order], [keys[i] for i in order])
     np.testing.assert_array_equal(again, splits[order])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.integers(1, 30), min_size=3, max_size=9),
+    st.lists(st.integers(1, 30), min_size=3, max_size=9),
+    st.integers(0, 5),
+)
+def test_few_groups_still_give_every_split_both_classes(sound, cracked, seed):
+    """Dealt by size alone, five photos of one size all came into train and validation."""
+    groups = np.repeat(np.arange(len(sound) + len(cracked)), [*sound, *cracked])
+    labels = np.repeat([0, 1], [sum(sound), sum(cracked)])
+    splits = assign_splits(groups, labels, [str(i) for i in range(len(groups))], seed=seed)
+    assert {(s, c) for s, c in zip(splits, labels, strict=True)} == {
+        (split, label) for split in (TRAIN, VALIDATION, TEST) for label in (0, 1)
+    }
+    assert all(len(set(splits[groups == group])) == 1 for group in set(groups))
+
+
+def test_a_split_without_a_share_stays_empty():
+    splits = assign_splits(np.arange(4), np.arange(4) % 2, "abcd", fractions=(0.9, 0.1, 0.0))
+    assert sorted(splits) == [TRAIN, TRAIN, VALIDATION, VALIDATION]
+    assert assign_splits(np.arange(0), np.arange(0), []).tolist() == []
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(*[st.integers(-1, 4)] * 3), min_size=1, max_size=12))
+def test_joined_groups_hold_whatever_any_grouping_puts_together(rows):
+    groupings = np.array(rows).T
+    joined = join_groups(*groupings)
+    linked = [
+        {j for j, other in enumerate(rows) if any(a == b >= 0 for a, b in zip(row, other))}  # noqa: B905
+        for row in rows
+    ]
+    for i in range(len(rows)):
+        reached, waiting = {i}, [i]
+        while waiting:
+            new = linked[waiting.pop()] - reached
+            reached |= new
+            waiting += new
+        assert {j for j in range(len(rows)) if joined[j] == joined[i]} == reached
+    assert joined[0] == 0
+
+
+def test_copies_may_share_a_key_within_their_group():
+    splits = assign_splits(np.array([0, 0, 1, 2]), np.array([0, 0, 1, 1]), ["a", "a", "b", "c"])
+    assert splits[0] == splits[1]
 
 
 def test_splits_refuse_bad_arguments():

@@ -22,8 +22,10 @@ def assign_splits(
     """Puts whole groups into splits so that each has its share of every class.
 
     Groups are dealt out from the largest to the smallest, groups of one size in an order drawn
-    from `seed`, each to the split that lacks its classes most. The result depends on the groups and
-    the keys of their members alone, not on the order in which they come.
+    from `seed`, each to the split that lacks its classes most. Where few groups leave a split
+    without one of the classes, it is given the smallest group that another split can spare. The
+    result depends on the groups and the keys of their members alone, not on the order in which they
+    come.
 
     Args:
         groups: int64 `(count,)`. Distinct numbers for all images give a plain stratified split.
@@ -52,21 +54,50 @@ def assign_splits(
         set(zip(keys, groups.tolist(), strict=True))
     ):
         raise ValueError("`keys` must be one for each image, distinct between groups.")
-    _, labels = np.unique(labels, return_inverse=True)
+    names, labels = np.unique(labels, return_inverse=True)
     members: dict[int, list[int]] = {}
     for image, group in enumerate(groups.tolist()):
         members.setdefault(group, []).append(image)
-    target = np.outer(fractions, np.bincount(labels)).clip(1e-9)
-    filled = np.zeros_like(target)
+    dealing = sorted(members.values(), key=lambda m: _dealing_order(m, keys, seed))
+    classes = [np.bincount(labels[images], minlength=len(names)) for images in dealing]
+    chosen = _deal(
+        np.array(classes, np.int64).reshape(len(dealing), len(names)), np.array(fractions)
+    )
     splits = np.zeros(len(groups), np.int64)
-    for images in sorted(members.values(), key=lambda m: _dealing_order(m, keys, seed)):
-        classes = np.bincount(labels[images], minlength=target.shape[1])
-        # The rise of sum(filled**2 / target), which is least when all splits fill alike.
-        cost = (classes * (filled + classes / 2) / target).sum(axis=1)
-        split = int(cost.argmin())
-        filled[split] += classes
+    for images, split in zip(dealing, chosen.tolist(), strict=True):
         splits[images] = split
     return splits
+
+
+def _deal(classes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """Returns the split of each group, given the classes of its members, `(groups, classes)`."""
+    target = np.outer(fractions, classes.sum(axis=0)).clip(1e-9)
+    filled = np.zeros_like(target)
+    chosen = np.zeros(len(classes), np.int64)
+    for group, counts in enumerate(classes):
+        # The rise of sum(filled**2 / target), which is least when all splits fill alike.
+        cost = (counts * (filled + counts / 2) / target).sum(axis=1)
+        chosen[group] = cost.argmin()
+        filled[chosen[group]] += counts
+    while (moved := _spared(classes, chosen, filled, fractions)) is not None:
+        group, split = moved
+        filled[chosen[group]] -= classes[group]
+        filled[split] += classes[group]
+        chosen[group] = split
+    return chosen
+
+
+def _spared(
+    classes: np.ndarray, chosen: np.ndarray, filled: np.ndarray, fractions: np.ndarray
+) -> tuple[int, int] | None:
+    """Returns the smallest group that can move to a split which lacks one of its classes."""
+    lacking = (filled == 0) & (fractions > 0)[:, None]
+    for split, label in zip(*np.nonzero(lacking), strict=True):
+        left = filled[chosen] - classes  # of each group's split without it
+        spared = np.all((classes == 0) | (left > 0), axis=1) & (classes[:, label] > 0)
+        if spared.any():
+            return int(np.flatnonzero(spared)[-1]), int(split)  # they are in order of size
+    return None
 
 
 def _dealing_order(images: list[int], keys: Sequence[str], seed: int) -> tuple[int, bytes]:
