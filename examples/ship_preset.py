@@ -14,7 +14,7 @@ from typing import Any
 
 import crackdet
 from crackdet.files import read_json
-from crackdet.models import save_preset
+from crackdet.models import known_images, save_preset
 
 KEPT = ("n", "positives", "groups", "accuracy", "recall", "precision", "auroc", "intervals",
         "confusion", "recall_at_far_1pct", "recall_at_far_0_1pct", "brier", "ece")  # fmt: skip
@@ -52,7 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     model = crackdet.load_model(options.run)
     alpha = read_json(options.run / "config.json")["options"]["alpha"]
-    folder = save_preset(model, options.out, model_card(options.run), alpha=alpha)
+    images = known_images(options.run)
+    folder = save_preset(model, options.out, model_card(options.run), alpha=alpha, images=images)
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"Wrote {folder}: {size / 1e6:.1f} MB.")
 

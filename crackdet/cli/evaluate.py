@@ -1,13 +1,18 @@
-"""`crackdet evaluate`: the metrics of any classifier on one split of any data."""
+"""`crackdet evaluate`: the metrics of any classifier on images that it has not met."""
 
 from argparse import Namespace
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.cli.progress import shown_progress
 from crackdet.files import write_json
 from crackdet.keras_import import import_keras
+from crackdet.runs.record import flag
+
+if TYPE_CHECKING:
+    from crackdet.inference import Classifier
 
 # The image size is the model's own.
 LOADING = tuple(name for name in cli.LOADING if name != "image_size")
@@ -17,18 +22,26 @@ def add_parser(subparsers: Any) -> None:
     """Adds the command to the command line."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure a classifier on a split of a data set",
-        description="Measures a classifier on one split, with 95% intervals that resample groups.",
+        help="measure a classifier on images that it has not met",
+        description="Measures a classifier on a folder or data set, with 95% intervals by group: "
+        "on the split that is named; else, where the images are those of the model's own run, on "
+        "its test split; else on all of them. Images that the model was trained or tuned on are "
+        "left out.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL", help=cli.MODEL_HELP)
     cli.add_source(parser)
     parser.add_argument(
         "--split",
-        type=cli.one_of("train", "validation", "test"),
-        default="test",
+        type=cli.one_of("all", "train", "validation", "test"),
         metavar="NAME",
-        help="train, validation or test (default test)",
+        help="all, train, validation or test (default: the test split of the model's own run where "
+        "these are its images, else all)",
+    )
+    parser.add_argument(
+        "--include-seen",
+        action="store_true",
+        help="judges images too that the model was trained or tuned on",
     )
     cli.add_threshold(parser)
     parser.add_argument("--out", metavar="FILE", help="writes the metrics to this JSON file")
@@ -40,10 +53,16 @@ def add_parser(subparsers: Any) -> None:
 
 def execute(arguments: Namespace) -> None:
     """Prints the metrics, and writes them when asked to."""
+    # A split that the data lack is cut where it is asked for.
+    cut = arguments.split not in (None, "all")
+    for name in ("validation_fraction", "test_fraction"):
+        if name in arguments and not cut:
+            raise cli.UsageError(f"{flag(name)} cuts a split: say which one is judged with --split")
     import_keras()
     from crackdet.data import load_data
-    from crackdet.evaluation import evaluate
+    from crackdet.evaluation import choose_images, evaluate
     from crackdet.inference import load_classifier
+    from crackdet.models import known_images
 
     options = cli.resolve(vars(arguments), arguments.data, LOADING, ("bootstrap",))
     classifier = load_classifier(arguments.model, arguments.threshold)
@@ -54,28 +73,44 @@ def execute(arguments: Namespace) -> None:
             data_dir=arguments.data_dir,
             manual_dir=arguments.manual_dir,
             strict=arguments.strict,
+            cut=cut,
             verbose=arguments.verbose,
             progress=progress,
             **{name: options[name] for name in LOADING},
         )
+    chosen = choose_images(
+        data,
+        known_images(arguments.model),
+        split=arguments.split,
+        include_seen=arguments.include_seen,
+    )
+    stages.say(chosen.reason)
     row = evaluate(
         classifier.model,
-        data,
-        arguments.split,
+        chosen.images,
         threshold=classifier.threshold,
         bootstrap=options["bootstrap"],
         seed=options["seed"],
     )
-    print(f"{data.name}, {arguments.split}: {row['n']} images, {row['positives']} cracked")
-    print(f"threshold {classifier.threshold:.4f} ({classifier.threshold_from})")
-    for name, (low, high) in row["intervals"].items():
-        print(f"{name:>24}  {row[name]:.4f}  [{low:.4f}, {high:.4f}]")
-    (tn, fp), (fn, tp) = row["confusion"]
-    print(f"{'cracks':>24}  {tp} found, {fn} missed")
-    print(f"{'sound concrete':>24}  {tn} passed, {fp} false alarms")
+    _print_row(row, f"{data.name}, {chosen.split}", classifier)
     if data.notes:
         print(data.notes)
     if arguments.out:
-        write_json(arguments.out, {"model": arguments.model, "data": data.name, **row})
+        images = {"images": chosen.counts, "reason": chosen.reason}
+        about = {"model": arguments.model, "data": data.name, **images}
+        write_json(arguments.out, {**about, **row})
         print(f"Metrics: {arguments.out}")
     stages.say(f"Next: crackdet predict photo.jpg --model {arguments.model}")
+
+
+def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> None:
+    """Prints the figures of one row; one that the images do not define is said in words."""
+    print(f"{title}: {row['n']} images, {row['positives']} cracked")
+    print(f"threshold {classifier.threshold:.4f} ({classifier.threshold_from})")
+    for name, interval in row["intervals"].items():
+        value = "undefined" if row[name] is None else f"{row[name]:.4f}"
+        bounds = "" if interval is None else "  [{:.4f}, {:.4f}]".format(*interval)
+        print(f"{name:>24}  {value}{bounds}")
+    (tn, fp), (fn, tp) = row["confusion"]
+    print(f"{'cracks':>24}  {tp} found, {fn} missed")
+    print(f"{'sound concrete':>24}  {tn} passed, {fp} false alarms")

@@ -150,6 +150,7 @@ def evaluate_stage(
     import keras
 
     from crackdet.evaluation import evaluate_run
+    from crackdet.models import known_images
 
     say("Evaluation: calibration and threshold on validation, then the test split")
     with timed(folder, "evaluation"):
@@ -164,6 +165,7 @@ def evaluate_stage(
             seed=options["seed"],
             miss_cost=options["miss_cost"],
             bootstrap=options["bootstrap"],
+            started_from=known_images(options["weights"]) if options["weights"] else None,
             seconds=seconds(folder),
         )
     for title, row in test_rows(metrics):

@@ -17,13 +17,18 @@ from crackdet.evaluation.calibration import (
 from crackdet.evaluation.metrics import METRICS, metrics_row
 from crackdet.evaluation.threshold import choose_threshold
 
-# These two import Keras; the rest is NumPy, so that reports are written without loading Keras.
-_NEED_KERAS = ("evaluate", "evaluate_run")
+# These import Keras; the rest is NumPy, so that reports are written without loading Keras.
+_NEED_KERAS = {
+    "choose_images": "crackdet.evaluation.choice",
+    "evaluate": "crackdet.evaluation.run",
+    "evaluate_run": "crackdet.evaluation.run",
+}
 
 __all__ = [
     "METRICS",
     "apply_temperature",
     "baseline_scores",
+    "choose_images",
     "choose_threshold",
     "evaluate",
     "evaluate_run",
@@ -37,5 +42,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _NEED_KERAS:
-        return getattr(importlib.import_module("crackdet.evaluation.run"), name)
+        return getattr(importlib.import_module(_NEED_KERAS[name]), name)
     raise AttributeError(f"module 'crackdet.evaluation' has no attribute {name!r}")

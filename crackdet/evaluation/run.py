@@ -13,23 +13,23 @@ from crackdet.data import CrackData, ImageSplit
 from crackdet.evaluation.architecture import architecture
 from crackdet.evaluation.baseline import baseline_scores, fit_baseline, oriented
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
+from crackdet.evaluation.choice import SPLITS
 from crackdet.evaluation.metrics import metrics_row
 from crackdet.evaluation.samples import collect_samples
 from crackdet.evaluation.threshold import choose_threshold
 from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write, write_csv, write_json
 from crackdet.models import scale_logits
+from crackdet.models.known_images import KnownImages, images_file
 from crackdet.models.record import ModelRecord, write_record
 from crackdet.models.units import without_augmentation
 from crackdet.runs import files
 from crackdet.runs.record import versions
 
-SPLITS = ("train", "validation", "test")
-
 
 def evaluate(
     model: keras.Model,
-    data: CrackData,
+    data: CrackData | ImageSplit,
     split: str = "test",
     *,
     threshold: float = 0.5,
@@ -41,8 +41,9 @@ def evaluate(
 
     Args:
         model: Maps uint8 images to softmax probabilities of shape `(batch, 2)`.
-        data: A `crackdet.data.CrackData`.
-        split: `"train"`, `"validation"` or `"test"`.
+        data: A `crackdet.data.CrackData`, or one `ImageSplit`, such as `choose_images` returns: all
+            images that the model has not met.
+        split: `"train"`, `"validation"` or `"test"` of the data. Of a single split all is measured.
         threshold: An image raises an alarm when its positive probability reaches it. Choose it
             on validation (`choose_threshold`).
         batch_size: Images per step; `None` takes the data's.
@@ -61,7 +62,7 @@ def evaluate(
     >>> model = crackdet.load_model("concrete")
     >>> evaluate(model, data)["auroc"]
     """
-    images = _split(data, split)
+    images = data if isinstance(data, ImageSplit) else _split(data, split)
     if batch_size is not None:
         images = images.in_order()
         images.batch_size = batch_size
@@ -74,7 +75,7 @@ def evaluate(
         bootstrap=bootstrap,
         seed=seed,
     )
-    return {"split": split, **row}
+    return {"split": images.name, **row}
 
 
 def evaluate_run(
@@ -87,6 +88,7 @@ def evaluate_run(
     seed: int = 0,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
+    started_from: KnownImages | None = None,
     seconds: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Calibrates a trained model, chooses its threshold, measures it and files the results.
@@ -105,13 +107,16 @@ def evaluate_run(
         seed: Seed of the resampling and of the choice of images shown.
         miss_cost: Cost of a missed crack in false alarms, see `choose_threshold`.
         bootstrap: Number of resamples of groups behind the intervals.
+        started_from: What the model's starting weights knew: images that they were trained or
+            tuned on count as seen by this model too.
         seconds: Seconds of the stages before this one, passed on to `metrics.json`.
 
     Returns:
         The content of `metrics.json`.
 
-    Writes `predictions.csv`, `samples.npz`, `architecture.json`, `model.keras` and, last,
-    `metrics.json` into `run_dir`; each file appears complete or not at all.
+    Writes `predictions.csv`, `samples.npz`, `architecture.json`, `model.keras` with its record and
+    the images that it knows, and, last, `metrics.json` into `run_dir`; each file appears complete
+    or not at all.
 
     Raises:
         ValueError: If the data do not have two classes, or validation lacks one.
@@ -151,6 +156,8 @@ def evaluate_run(
         {"data": data.facts(), "versions": versions()},
     )
     write_record(run_dir / files.MODEL, record)
+    digests = {name: split.digests for name, split in data.splits.items()}
+    KnownImages.of(digests, started_from).write(images_file(run_dir / files.MODEL))
 
     scores["train"] = _predict(model, data.train, predictor)[:, 1]
     before = {"validation": _predict(before_model, data.validation, predictor)[:, 1]}

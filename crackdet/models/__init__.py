@@ -1,7 +1,8 @@
 """MobileNetV2 classifiers: built, frozen by units, cut in two, saved, loaded, calibrated."""
 
 from crackdet.models.assembling import new_classifier
-from crackdet.models.loading import load_model
+from crackdet.models.known_images import KnownImages
+from crackdet.models.loading import known_images, load_model
 from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier, replace_head
 from crackdet.models.preset import preset_card, preset_names, save_preset
 from crackdet.models.temperature import scale_logits
@@ -9,6 +10,8 @@ from crackdet.models.units import MAX_DEPTH, set_unfreeze_depth, split_at, unfre
 
 __all__ = [
     "MAX_DEPTH",
+    "KnownImages",
+    "known_images",
     "load_model",
     "mobilenet_v2_classifier",
     "new_classifier",

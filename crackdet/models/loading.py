@@ -7,6 +7,7 @@ import keras
 from crackdet.errors import CrackdetError
 from crackdet.models import preset
 from crackdet.models.keras_file import read_model
+from crackdet.models.known_images import KnownImages, images_file
 from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier
 from crackdet.models.weights import is_file_name
 from crackdet.runs import files
@@ -45,3 +46,29 @@ def load_model(path_or_preset: str | Path) -> keras.Model:
             f"{name!r} is no .keras file, no run folder and no preset (presets: {known})."
         )
     return mobilenet_v2_classifier(**preset.preset_config(name), weights=name)
+
+
+def known_images(path_or_preset: str | Path) -> KnownImages | None:
+    """Returns the images that a model was trained, tuned and tested on.
+
+    Args:
+        path_or_preset: A `.keras` file, a run's folder or a preset's name, as in `load_model`.
+
+    Returns:
+        The images, or None where nothing stands beside the model that says it.
+
+    Raises:
+        CrackdetError: If the file that says it is broken.
+
+    Example:
+
+    >>> known = known_images("concrete")
+    >>> len(known.keys["train"])  # of 32,000 files, some of which are copies
+    30725
+    """
+    path = Path(path_or_preset)
+    if not path.exists() and str(path_or_preset) in preset.preset_names():
+        file = preset.preset_folder(str(path_or_preset)) / preset.IMAGES_FILE
+    else:
+        file = images_file(path / files.MODEL if path.is_dir() else path)
+    return KnownImages.read(file) if file.is_file() else None

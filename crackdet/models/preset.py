@@ -1,7 +1,8 @@
 """Presets: trained classifiers shipped as data, one folder each.
 
 `config.json` holds the arguments of `mobilenet_v2_classifier`, `model.weights.h5` the weights, and
-`card.json` the model card: what it was trained on, how well it does, its threshold.
+`card.json` the model card: what it was trained on, how well it does, its threshold; and
+`model.images.npz` which images these were, by their content.
 """
 
 import contextlib
@@ -15,13 +16,16 @@ import numpy as np
 
 from crackdet.errors import CrackdetError
 from crackdet.files import atomic_write, read_json, write_json
+from crackdet.models.known_images import SUFFIX, KnownImages
 from crackdet.models.units import DROPOUT_NAME, backbone, inference_graph
 
 PRESETS_FOLDER = Path(__file__).parent / "presets"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
-FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
+IMAGES_FILE = f"model{SUFFIX}"
+FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, IMAGES_FILE)
+_REQUIRED = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE}
 
 # The kernels of the pointwise convolutions hold nineteen in twenty weights and bear rounding well.
 # Rounding the others too (depthwise kernels, BatchNormalization, head) would save 0.3 MB and move
@@ -80,7 +84,12 @@ def preset_card(name: str) -> dict[str, Any]:
 
 
 def save_preset(
-    model: keras.Model, directory: str | Path, card: dict[str, Any], *, alpha: float = 1.0
+    model: keras.Model,
+    directory: str | Path,
+    card: dict[str, Any],
+    *,
+    alpha: float = 1.0,
+    images: KnownImages | None = None,
 ) -> Path:
     """Saves a classifier as a preset: 4.7 MB at `alpha` 1.0.
 
@@ -92,6 +101,8 @@ def save_preset(
         directory: The preset's folder, `<presets>/<name>`; a preset that stands there is replaced.
         card: The model card, of values that JSON can hold.
         alpha: The width multiplier that the model was built with.
+        images: What it was trained, tuned and tested on, `crackdet.models.known_images(run)`.
+            Without them nobody is kept from measuring it on its own training images.
 
     Returns:
         The preset's folder.
@@ -120,6 +131,8 @@ def save_preset(
         folder.mkdir()
         write_json(folder / CONFIG_FILE, config)
         write_json(folder / CARD_FILE, card)
+        if images is not None:
+            images.write(folder / IMAGES_FILE)
         inference_graph(model).save_weights(folder / WEIGHTS_FILE)
         _shrink(folder / WEIGHTS_FILE)
         _remove(directory)
@@ -133,7 +146,7 @@ def _check_replaceable(directory: Path) -> None:
     if directory.is_symlink() or not directory.is_dir():
         raise CrackdetError(f"{directory} is no folder: name another one for the preset.")
     held = sorted(path.name for path in directory.iterdir())
-    if held and held != sorted(FILES):
+    if held and not _REQUIRED <= set(held) <= set(FILES):
         more = ", …" if len(held) > 4 else ""
         raise CrackdetError(
             f"{directory} is no preset, it holds {', '.join(held[:4])}{more}: name another folder, "

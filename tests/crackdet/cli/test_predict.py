@@ -1,4 +1,4 @@
-"""`crackdet predict` and `crackdet evaluate` on a small classifier."""
+"""`crackdet predict` on a small classifier."""
 
 import io
 import json
@@ -218,24 +218,3 @@ def test_a_model_with_other_outputs_is_refused(
     outcome = crackdet("predict", folder, "--model", path)
     assert outcome.code == 1
     assert "to 3 outputs" in outcome.err
-
-
-@pytest.mark.slow
-def test_evaluate_prints_and_writes_the_metrics_of_a_split(
-    crackdet: Callable[..., Any], model: Path, folder: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "row.json"
-    words = ("evaluate", model, "--data", folder, "--validation-fraction", "0.2")
-    options = ("--test-fraction", "0.3", "--bootstrap", "20", "--verbose", "0", "--out", out)
-    outcome = crackdet(*words, *options)
-    assert outcome.code == 0, outcome.err
-    row = json.loads(out.read_text())
-    assert row["split"] == "test"
-    assert f"{row['accuracy']:.4f}" in outcome.out
-    tn, fp, fn, tp = np.ravel(row["confusion"])
-    assert f"{tp} found, {fn} missed" in outcome.out
-    assert tn + fp + fn + tp == row["n"]
-    assert row["accuracy"] == pytest.approx((tn + tp) / row["n"])
-    everything = json.loads(out.read_text())["n"]
-    crackdet(*words, *options, "--split", "train")
-    assert json.loads(out.read_text())["n"] > everything

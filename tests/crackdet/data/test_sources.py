@@ -240,7 +240,7 @@ def test_crops_of_a_folder_that_is_not_cut_share_groups(crops: Path) -> None:
 
 
 def test_one_class_or_one_picture_is_enough_to_measure(make_folder: MakeFolder) -> None:
-    one = make_folder({"crack/a.png": 10}, "one")
+    one = make_folder({"crack/a.png": 10}, "one")  # which cannot be compared with any other
     assert load_data(one, cut=False, verbose=0).counts()["test"] == {"negative": 0, "positive": 1}
     test_alone = make_folder({"test/crack/a.png": 10, "test/no_crack/b.png": 20}, "test_alone")
     assert load_data(test_alone, cut=False, verbose=0).test.num_images == 2

@@ -195,7 +195,9 @@ def test_a_failed_evaluation_leaves_no_metrics_that_look_finished(
 
     with pytest.raises(OSError, match="disk gone"):
         evaluate_run(trained, line_classifier(7), data, tmp_path, cache=Broken(), bootstrap=5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.keras"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("model.images.npz", "model.json", "model.keras")
+    ]
 
 
 def test_a_file_name_that_is_no_utf_8_keeps_its_bytes(data, tmp_path):

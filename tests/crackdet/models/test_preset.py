@@ -10,6 +10,8 @@ import pytest
 from crackdet.errors import CrackdetError
 from crackdet.layers import augmentation
 from crackdet.models import (
+    KnownImages,
+    known_images,
     load_model,
     mobilenet_v2_classifier,
     preset,
@@ -155,3 +157,14 @@ def test_full_width_stays_small_and_close(shared, presets_folder, tmp_path, monk
     images = np.clip(rng.normal(128, contrast, (16, 128, 128, 3)), 0, 255).astype("uint8")
     difference = np.abs(predict(load_model("wide"), images) - predict(model, images))
     assert 0 < difference.max() < 2e-3
+
+
+def test_what_a_preset_knows_comes_with_it(make_classifier, presets_folder) -> None:
+    known = KnownImages.of({"train": ["0123456789abcdef"]})
+    for _ in range(2):  # the second one replaces the first
+        save_preset(make_classifier(), presets_folder / "tiny", CARD, alpha=0.35, images=known)
+    loaded = known_images("tiny")
+    assert loaded is not None
+    assert loaded.roles(["0123456789abcdef"]) == ["train"]
+    save_preset(make_classifier(), presets_folder / "tiny", CARD, alpha=0.35)
+    assert known_images("tiny") is None

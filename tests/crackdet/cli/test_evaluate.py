@@ -1,0 +1,128 @@
+"""`crackdet evaluate`: which images of a folder are judged, and what is printed and written."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crackdet.data import load_data
+from crackdet.evaluation import evaluate_run
+from tests.standin import standin_classifier
+
+QUIET = ("--bootstrap", "20", "--verbose", "0")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty small images; those in crack/ have a dark line."""
+    root = tmp_path_factory.mktemp("patches")
+    random = np.random.default_rng(0)
+    for number in range(40):
+        pixels = random.integers(120, 200, (40, 40, 3), np.uint8)
+        if number % 2:
+            pixels[:, random.integers(5, 35)] = 20
+        path = root / ("no_crack", "crack")[number % 2] / f"{number:02d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
+    """A run over the folder, cut with another seed than that of `evaluate`, never trained."""
+    path = tmp_path_factory.mktemp("run")
+    data = load_data(
+        folder, image_size=32, seed=3, validation_fraction=0.2, test_fraction=0.2, verbose=0
+    )
+    evaluate_run(standin_classifier(32), standin_classifier(32, seed=1), data, path, bootstrap=0)
+    return path
+
+
+@pytest.fixture
+def judge(crackdet: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Runs `evaluate` and returns what it printed and the row that it wrote."""
+
+    def command(model: Path, data: Path, *options: object) -> tuple[str, dict[str, Any]]:
+        out = tmp_path / "row.json"
+        outcome = crackdet("evaluate", model, "--data", data, "--out", out, *QUIET, *options)
+        assert outcome.code == 0, outcome.err
+        return outcome.out, json.loads(out.read_text("utf-8"))
+
+    return command
+
+
+def test_a_run_is_judged_on_its_own_test_split(
+    judge: Callable[..., Any], run: Path, folder: Path
+) -> None:
+    expected = json.loads((run / "metrics.json").read_text())["after"]["test"]
+    for options in (("--split", "test"), ()):
+        out, row = judge(run, folder, *options)
+        assert row["split"] == "test"
+        assert (row["n"], row["confusion"]) == (expected["n"], expected["confusion"])
+        assert "the test split of the model's own run" in out
+    assert "Left out" in out
+    assert row["images"]["left_out"] == row["images"]["trained_on"] + row["images"]["tuned_on"]
+    assert row["images"]["judged"] == row["n"]
+    assert judge(run, folder, "--include-seen")[1]["n"] == row["images"]["given"] == 40
+
+
+def test_another_folder_is_judged_whole(
+    judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+) -> None:
+    strange = tmp_path / "site"
+    for path in sorted(folder.rglob("*.png"))[::4]:
+        copy = strange / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes() + b"\0")  # another file, by its content
+    out, row = judge(run, strange)
+    assert "Judging the whole of site: 10 images, none known to the model." in out
+    assert row["n"] == 10
+    fn, tp = row["confusion"][1]
+    assert f"{tp} found, {fn} missed" in out
+    assert f"{row['accuracy']:.4f}" in out
+    # Without its list, the model does not say what it knows.
+    alone = tmp_path / "alone.keras"
+    shutil.copy(run / "model.keras", alone)
+    out, row = judge(alone, folder)
+    assert row["n"] == 40
+    assert "does not stand beside it" in out
+
+
+def test_one_image_of_one_class_is_judged(
+    judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+) -> None:
+    """The fault: TypeError, before --out was written."""
+    image = next((folder / "crack").iterdir())
+    (tmp_path / "one" / "crack").mkdir(parents=True)
+    (tmp_path / "one" / "crack" / "a.png").write_bytes(image.read_bytes() + b"\0")
+    out, row = judge(run, tmp_path / "one")
+    assert row["n"] == 1
+    assert row["auroc"] is None
+    assert row["intervals"]["auroc"] is None
+    assert "undefined" in out
+
+
+def test_a_split_of_a_strange_folder_is_cut_where_it_is_asked_for(
+    crackdet: Callable[..., Any], judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone.keras"
+    shutil.copy(run / "model.keras", alone)
+    shares = ("--validation-fraction", "0.2", "--test-fraction", "0.3")
+    small = judge(alone, folder, *shares, "--split", "test")[1]
+    assert judge(alone, folder, *shares, "--split", "train")[1]["n"] > small["n"]
+    refused = crackdet("evaluate", alone, "--data", folder, *shares)
+    assert refused.code == 2
+    assert "--validation-fraction cuts a split: say which one is judged with --split" in refused.err
+
+
+def test_a_split_that_was_trained_on_is_refused_with_the_remedy(
+    crackdet: Callable[..., Any], run: Path, folder: Path
+) -> None:
+    refused = crackdet("evaluate", run, "--data", folder, "--split", "train", *QUIET)
+    assert refused.code == 1
+    assert "--include-seen judges them all the same" in refused.err
