@@ -160,11 +160,10 @@ def test_full_width_stays_small_and_close(shared, presets_folder, tmp_path, monk
 
 
 def test_what_a_preset_knows_comes_with_it(make_classifier, presets_folder) -> None:
-    known = KnownImages.of({"train": ["0123456789abcdef"]})
-    for _ in range(2):  # the second one replaces the first
-        save_preset(make_classifier(), presets_folder / "tiny", CARD, alpha=0.35, images=known)
+    model, known = make_classifier(), KnownImages.of({"train": ["0123456789abcdef"]})
+    save_preset(model, presets_folder / "tiny", CARD, alpha=0.35, images=known)
     loaded = known_images("tiny")
     assert loaded is not None
     assert loaded.roles(["0123456789abcdef"]) == ["train"]
-    save_preset(make_classifier(), presets_folder / "tiny", CARD, alpha=0.35)
+    save_preset(model, presets_folder / "tiny", CARD, alpha=0.35)  # replaces it
     assert known_images("tiny") is None
