@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crackdet.cli import options as cli
 from crackdet.cli.progress import Progress, shown_progress
 from crackdet.errors import CrackdetError
 from crackdet.files import write_csv
@@ -54,7 +55,7 @@ def execute(arguments: Namespace) -> int:
     bits = None
     with shown_progress(arguments.verbose) as progress:
         if Path(arguments.source).is_dir():
-            pictures, unreadable, bits = _of_folder(Path(arguments.source), progress)
+            pictures, unreadable, bits = _of_folder(arguments, progress)
         else:
             pictures, unreadable = _of_data_set(arguments, progress), []
         links = find_links(
@@ -74,30 +75,64 @@ def execute(arguments: Namespace) -> int:
 
 
 def _of_folder(
-    folder: Path, progress: Progress | None
+    arguments: Namespace, progress: Progress | None
 ) -> tuple[list[Picture], list[tuple[str, str]], int | None]:
     """Returns the readable pictures below a folder, (file, reason) of the others, and the bits."""
-    from crackdet.data.folders import SPLIT_FOLDERS, read_files
+    from crackdet.data.folders import read_files
 
+    folder = Path(arguments.source)
     listing = list_pictures(folder)
     if listing.note:
         print(listing.note)
     if not listing.paths:
         raise CrackdetError(f"{folder} holds no images: name a folder that does.")
+    known = _splits_and_labels(arguments, folder, listing.paths)
     pictures: list[Picture] = []
     unreadable: list[tuple[str, str]] = []
     bits = None
-    for path, file in zip(listing.paths, read_files(listing.paths, progress), strict=True):
+    files = read_files([path for path, _, _ in known], progress)
+    for (path, split, label), file in zip(known, files, strict=True):
         key = path.relative_to(folder).as_posix()
         if file.error:
             unreadable.append((key, file.error))
             continue
         bits = file.bits or bits
-        above = path.relative_to(folder).parts[:-1]
-        split = SPLIT_FOLDERS.get(above[0].lower(), "") if above else ""
-        label = "/".join(above[1:] if split else above)
         pictures.append(Picture(key, path, file.digest, split, label))
     return pictures, unreadable, bits
+
+
+def _splits_and_labels(
+    arguments: Namespace, folder: Path, paths: Sequence[Path]
+) -> list[tuple[Path, str, str]]:
+    """Returns path, split and class of each picture, but for those that a label file leaves out.
+
+    Where the classes are in doubt each folder counts as one, unless an option says otherwise.
+    """
+    from crackdet.data.folder_names import split_of
+    from crackdet.data.labelling import label_pictures
+
+    options = cli.resolve(vars(arguments), arguments.source, cli.LABELLING)
+    try:
+        splits, labelling = label_pictures(folder, paths, **options)
+    except CrackdetError as error:
+        if any(options.values()):
+            raise
+        print(f"Classes: each folder counts as one. {error}")
+        places = [path.relative_to(folder).parts[:-1] for path in paths]
+        return [
+            (
+                path,
+                next(filter(None, map(split_of, place)), ""),
+                "/".join(part for part in place if not split_of(part)),
+            )
+            for path, place in zip(paths, places, strict=True)
+        ]
+    print(" ".join((labelling.in_words, *labelling.remarks, *labelling.findings)))
+    return [
+        (path, split, ("sound", "cracked")[label])
+        for path, split, label in zip(paths, splits, labelling.labels, strict=True)
+        if label is not None
+    ]
 
 
 def _of_data_set(arguments: Namespace, progress: Progress | None) -> list[Picture]:
@@ -109,6 +144,7 @@ def _of_data_set(arguments: Namespace, progress: Progress | None) -> list[Pictur
         manual_dir=arguments.manual_dir,
         verbose=arguments.verbose,
         progress=progress,
+        **cli.resolve(vars(arguments), arguments.source, cli.LABELLING),
     )
     return [
         Picture(key, split.encoded(i), digest, name, data.class_names[label])

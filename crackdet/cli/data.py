@@ -44,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     checked = _add_part(
         parts, "check", check.execute, "find unreadable files, twins, overlaps and leakage"
     )
+    cli.add(checked, *cli.LABELLING, title="classes of a folder")
     checked.add_argument("--out", metavar="FILE", help="writes each finding to this CSV file")
     cli.add_strict(checked)
 
@@ -85,6 +86,7 @@ def execute_info(arguments: Namespace) -> None:
     for name, split in data.splits.items():
         counts = ", ".join(f"{n} {label}" for label, n in data.counts()[name].items())
         print(f"{name:>12}  {split.num_images} images in {len(set(split.groups))} groups: {counts}")
+    print(data.classes)
     if data.notes:
         print(data.notes)
     print(f"Next: crackdet data check {arguments.source}")

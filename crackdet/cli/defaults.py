@@ -12,6 +12,8 @@ DEFAULTS: dict[str, Any] = {
     "groups": None,
     "audit": True,
     "seed": 0,
+    "positive": None,
+    "labels": None,
     "alpha": 1.0,
     "weights": "imagenet",
     "tuner": "bayesian",

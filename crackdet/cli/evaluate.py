@@ -93,6 +93,7 @@ def execute(arguments: Namespace) -> None:
         seed=options["seed"],
     )
     _print_row(row, f"{data.name}, {chosen.split}", classifier)
+    print(data.classes)
     if data.notes:
         print(data.notes)
     if arguments.out:

@@ -109,6 +109,16 @@ OPTIONS = {
         "looks for twins and overlapping crops in a folder; --no-audit is short for no",
     ),
     "seed": Option(whole(0), "N", "the same seed gives the same results"),
+    "positive": Option(
+        optional(str),
+        "NAME",
+        "the class folder, or label, that counts as cracked; none for what the names say",
+    ),
+    "labels": Option(
+        optional(str),
+        "FILE",
+        "a CSV of path and label (0, 1 or names) that replaces the folders' labels",
+    ),
     # crackdet.models.mobilenet_v2_classifier
     "alpha": Option(real(0, open_low=True), "A", "width of MobileNetV2"),
     "weights": Option(
@@ -184,7 +194,8 @@ OPTIONS = {
 }
 
 GROUPING = ("group_by", "groups", "audit")
-CUTTING = ("validation_fraction", "test_fraction", *GROUPING, "seed")
+LABELLING = ("positive", "labels")
+CUTTING = ("validation_fraction", "test_fraction", *GROUPING, *LABELLING, "seed")
 LOADING = ("image_size", "batch_size", *CUTTING)
 BACKBONE = ("alpha", "weights")
 SEARCH = (

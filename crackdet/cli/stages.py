@@ -51,6 +51,7 @@ def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackDa
         write_config(folder, {"data": arguments.data, **options}, data)
     for name, counts in data.counts().items():
         say(f"  {name}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
+    say(f"  {data.classes}")
     if data.notes:
         say(f"  {data.notes}")
     return data

@@ -30,6 +30,8 @@ class CrackData:
         cut: Names of the splits that `load_data` cut or cut from; the others are the source's own.
         leakage: How many pictures of a split are known from another one. Defaults to what content
             keys and groups tell.
+        classes: A sentence: what counts as cracked and what as sound. Defaults to one that names
+            the two classes.
 
     Example:
 
@@ -49,10 +51,14 @@ class CrackData:
     notes: str = ""
     cut: tuple[str, ...] = ()
     leakage: Leakage = None  # type: ignore[assignment]  # see __post_init__
+    classes: str = ""
 
     def __post_init__(self) -> None:
         if self.leakage is None:
             object.__setattr__(self, "leakage", measured_leakage(self.splits))
+        if not self.classes and len(self.class_names) == 2:
+            words = classes_in_words("class", *([name] for name in self.class_names))
+            object.__setattr__(self, "classes", words)
         if not self.fingerprint:
             object.__setattr__(self, "fingerprint", content_fingerprint(self.splits.values()))
 
@@ -95,6 +101,7 @@ class CrackData:
             "name": self.name,
             "fingerprint": self.fingerprint,
             "class_names": list(self.class_names),
+            "classes": self.classes,
             "notes": self.notes,
             "counts": self.counts(),
             "groups": {name: len(np.unique(each.groups)) for name, each in self.splits.items()},
@@ -186,6 +193,26 @@ def measured_leakage(splits: Mapping[str, ImageSplit], *, compared: bool = False
     return Leakage.between(
         walls, np.repeat(list(splits), [split.num_images for split in splits.values()])
     )
+
+
+def classes_in_words(what: str, sound: Sequence[str], cracked: Sequence[str]) -> str:
+    """Returns a sentence on which names count as cracked and which as sound.
+
+    Args:
+        what: What bears the names, such as "folder".
+        sound: Names that count as sound.
+        cracked: Names that count as cracked.
+
+    Example:
+
+    >>> classes_in_words("folder", ["no_crack"], ["crack"])
+    "Counts as cracked: folder 'crack'; as sound: folder 'no_crack'."
+    """
+    sides = [
+        f"{what}{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}" if names else "none"
+        for names in (cracked, sound)
+    ]
+    return f"Counts as cracked: {sides[0]}; as sound: {sides[1]}."
 
 
 def make_universe(digests: Iterable[Iterable[str]]) -> np.ndarray:

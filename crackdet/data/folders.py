@@ -1,38 +1,20 @@
 """Folders of pictures: which class and split each file belongs to, and what cannot be read."""
 
 import hashlib
-import re
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from crackdet.data.dataset import DEFAULT_CLASSES
+from crackdet.data.labelling import label_pictures
 from crackdet.errors import CrackdetError
 from crackdet.images import DeepPicture, check_patch, read_file, thread_pool
 from crackdet.listing import list_pictures
 from crackdet.sample_bits import bits_for, common_bits, require_visible
 
 Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
-
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-
-# Compared in lower case with everything but letters and digits taken out. The two-letter names
-# are SDNET2018's: cracked/uncracked bridge decks, pavements and walls.
-NEGATIVE_FOLDERS = {"negative", "negatives", "neg", "nocrack", "nocracks", "noncrack"} | {
-    *("noncracked", "uncracked", "sound", "intact", "healthy", "ud", "up", "uw"),
-}
-POSITIVE_FOLDERS = {"positive", "positives", "pos", "crack", "cracks", "cracked", "cd", "cp", "cw"}
 
 
 @dataclass(frozen=True)
@@ -60,15 +42,21 @@ class FolderListing:
     """What a folder holds.
 
     Attributes:
-        images: The readable pictures.
-        class_names: Names in the order of the labels.
-        unreadable: For each picture left out what is wrong with it.
+        images: The readable pictures that have a label.
+        class_names: Names of the classes 0 (sound) and 1 (cracked).
+        classes: A sentence: what counts as cracked, and what as sound.
+        unreadable: For each picture that cannot be read what is wrong with it.
+        remarks: Sentences on where the labels are from and what they leave out.
+        findings: Sentences on what is amiss with them.
         skipped: What is no picture to `list_pictures`, counted by kind in words, or nothing.
     """
 
     images: tuple[FolderImage, ...]
     class_names: tuple[str, ...]
+    classes: str
     unreadable: tuple[str, ...]
+    remarks: tuple[str, ...]
+    findings: tuple[str, ...]
     skipped: str = ""
 
 
@@ -78,53 +66,75 @@ def bits_of(images: Iterable[FolderImage]) -> int | None:
 
 
 def list_folder(
-    folder: Path, *, for_training: bool = True, progress: Progress | None = None
+    folder: Path,
+    *,
+    positive: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    for_training: bool = True,
+    progress: Progress | None = None,
 ) -> FolderListing:
     """Finds, labels and test-reads every picture under a folder.
 
-    A class is a folder's name: `positive` / `negative`, `crack` / `no_crack`,
-    `cracked` / `uncracked`, SDNET2018's `CD` / `UD` and the like in any case become the classes
-    negative (0) and positive (1), wherever they stand in the path. Otherwise the first level
-    (below `train`, `validation` or `test`, if there) names the classes in sorted order.
+    A class is a folder's name where both names leave no doubt which of them is the crack (see
+    `crackdet.data.class_names.sides_of`): `positive` / `negative`, `Cracks` / `Non-Cracks`,
+    `damaged` / `undamaged`, SDNET2018's `CD` / `UD`, at any depth. They become the classes negative
+    (0) and positive (1). Where they leave doubt it is an error, unless `positive` or `labels` say
+    what counts. Folders named as splits, such as `train`, `val_set` or `Testing Images`, above the
+    classes or below them, divide the pictures and are no classes.
 
     Args:
-        folder: A folder with one sub-folder a class, or with such folders under `train`, `val`
-            / `valid` / `validation` and `test`.
+        folder: A folder with one sub-folder a class, or with a `labels` file.
+        positive: Name of the class that counts as cracked. The classes then bear the names of
+            their folders.
+        labels: A CSV file of path and label that replaces the class folders (see
+            `crackdet.data.label_file.label_by_file`).
         for_training: Whether there must be a readable picture of each class, and a train folder
             where there are split folders. What is only to be measured may lack them.
         progress: Called as `progress(done, total, text)` while files are read.
 
     Raises:
-        CrackdetError: If the folder holds no pictures or not exactly two classes.
+        CrackdetError: If the folder holds no pictures, or their classes are in doubt.
     """
     listed = list_pictures(folder)
-    paths = listed.paths
-    if not paths:
+    if not listed.paths:
         skipped = f" ({listed.note})" if listed.note else ""
         raise CrackdetError(
             f"Found no pictures in {folder}{skipped}: it needs one sub-folder a class, such as "
             "negative/ and positive/, with JPEG or PNG files in them."
         )
-    splits = _split_names(folder, paths)
+    splits, labelling = label_pictures(folder, listed.paths, positive=positive, labels=labels)
     if for_training and any(splits) and "train" not in splits:
-        raise CrackdetError(f"{folder} has split folders but no train/: add it.")
-    parts = [path.relative_to(folder).parts[:-1] for path in paths]
-    classes = [part[1:] if split else part for part, split in zip(parts, splits, strict=True)]
-    labels, class_names = _label(folder, paths, classes)
+        raise CrackdetError(
+            f"{folder} has only {' and '.join(sorted(set(splits)))} pictures and nothing "
+            f"to train on: add a train folder; `crackdet evaluate MODEL --data {folder}` measures "
+            "a classifier on it as it is."
+        )
+    labelled = [
+        (path, split, label)
+        for path, split, label in zip(listed.paths, splits, labelling.labels, strict=True)
+        if label is not None
+    ]
     images, unreadable = [], []
-    for path, split, label, file in zip(
-        paths, splits, labels, read_files(paths, progress), strict=True
+    for (path, split, label), file in zip(
+        labelled, read_files([path for path, _, _ in labelled], progress), strict=True
     ):
         if file.error:
             unreadable.append(file.error)
         else:
             key = path.relative_to(folder).as_posix()
             images.append(FolderImage(path, key, split, label, file.digest, file.bits))
-    _require_two_classes(folder, class_names)
     if for_training:
         readable = [image.label for image in images]
-        _require_pictures_of_both(folder, readable, class_names, unreadable)
-    return FolderListing(tuple(images), class_names, tuple(unreadable), listed.note)
+        _require_pictures_of_both(folder, readable, labelling.class_names, unreadable)
+    return FolderListing(
+        tuple(images),
+        labelling.class_names,
+        labelling.in_words,
+        tuple(unreadable),
+        labelling.remarks,
+        labelling.findings,
+        listed.note,
+    )
 
 
 class ReadFile(NamedTuple):
@@ -149,54 +159,6 @@ def read_files(paths: Sequence[Path], progress: Progress | None = None) -> list[
         else _with_bits(path, digest, peak, bits)
         for path, (digest, peak, error) in zip(paths, checks, strict=True)
     ]
-
-
-def _split_names(folder: Path, paths: Sequence[Path]) -> list[str]:
-    """Returns the split of each file, or "" for all when the folder is not divided."""
-    tops = [path.relative_to(folder).parts[0] for path in paths]
-    names = [SPLIT_FOLDERS.get(top.lower(), "") for top in tops]
-    if not any(names):
-        return names
-    if outside := sorted({top for top, name in zip(tops, names, strict=True) if not name}):
-        raise CrackdetError(
-            f"{folder} mixes split folders with {outside[0]!r}: put every class folder under "
-            "train/, validation/ or test/."
-        )
-    return names
-
-
-def _label(
-    folder: Path, paths: Sequence[Path], classes: Sequence[tuple[str, ...]]
-) -> tuple[list[int], tuple[str, ...]]:
-    known = [_known_label(parts) for parts in classes]
-    if None not in known:
-        return [int(label) for label in known if label is not None], DEFAULT_CLASSES
-    for path, parts in zip(paths, classes, strict=True):
-        if not parts:
-            raise CrackdetError(
-                f"{path} stands in no class folder: move it into one, such as negative/ or "
-                f"positive/ in {folder}."
-            )
-    names = sorted({parts[0] for parts in classes})
-    return [names.index(parts[0]) for parts in classes], tuple(names)
-
-
-def _known_label(parts: tuple[str, ...]) -> int | None:
-    for part in reversed(parts):
-        name = re.sub(r"[^a-z0-9]", "", part.lower())
-        if name in NEGATIVE_FOLDERS:
-            return 0
-        if name in POSITIVE_FOLDERS:
-            return 1
-    return None
-
-
-def _require_two_classes(folder: Path, class_names: tuple[str, ...]) -> None:
-    if len(class_names) != 2:
-        raise CrackdetError(
-            f"{folder} holds {len(class_names)} classes ({', '.join(class_names)}): two are "
-            "needed, without crack and with crack."
-        )
 
 
 def _require_pictures_of_both(

@@ -1,5 +1,6 @@
 """A folder of labelled pictures and what they have in common, before it is cut into splits."""
 
+import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ class LabelledFolder:
         path: The folder.
         images: The pictures, readable and of one class each.
         class_names: Names in the order of the labels.
+        classes: A sentence: what counts as cracked, and what as sound.
         walls: What the pictures have in common.
         notes: Sentences on what was left out and what the groups are.
     """
@@ -34,6 +36,7 @@ class LabelledFolder:
     path: Path
     images: tuple[FolderImage, ...]
     class_names: tuple[str, ...]
+    classes: str
     walls: Walls
     notes: tuple[str, ...]
 
@@ -71,6 +74,8 @@ class CutError(CrackdetError):
 def read_folder(
     path: Path,
     *,
+    positive: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
     group_by: str | None = None,
     groups: GroupsFile | None = None,
     audit: bool = True,
@@ -83,7 +88,8 @@ def read_folder(
 
     Args:
         path: A folder as `crackdet.data.folders.list_folder` describes it.
-        group_by, groups, audit, strict, verbose, progress: As in `crackdet.load_data`.
+        positive, labels, group_by, groups, audit, strict, verbose, progress: As in
+            `crackdet.load_data`.
         for_training: As in `crackdet.data.folders.list_folder`.
 
     Raises:
@@ -91,14 +97,20 @@ def read_folder(
     """
     if group_by is not None:
         compiled(group_by)  # says what is wrong with it before the pictures are read
-    listing = list_folder(path, for_training=for_training, progress=progress)
+    listing = list_folder(
+        path, positive=positive, labels=labels, for_training=for_training, progress=progress
+    )
     images, contradictory = without_contradictions(listing.images)
-    notes = []
+    notes = list(listing.remarks)
     for note in (listing.skipped and f"{listing.skipped}.", bits_note(bits_of(images))):
         if note:
             warnings.warn(note, stacklevel=3)
             notes.append(note)
-    for finding in (unreadable_note(listing.unreadable), contradiction_note(contradictory)):
+    for finding in (
+        *listing.findings,
+        unreadable_note(listing.unreadable),
+        contradiction_note(contradictory),
+    ):
         if not finding:
             continue
         if strict:
@@ -109,7 +121,9 @@ def read_folder(
     walls = find_walls(images, given, compare=audit, verbose=verbose, progress=progress)
     if groups_note:
         notes.append(groups_note)
-    return LabelledFolder(path, tuple(images), listing.class_names, walls, tuple(notes))
+    return LabelledFolder(
+        path, tuple(images), listing.class_names, listing.classes, walls, tuple(notes)
+    )
 
 
 def without_contradictions(

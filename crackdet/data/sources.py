@@ -35,6 +35,8 @@ def load_data(
     groups: GroupsFile | None = None,
     audit: bool = True,
     strict: bool = False,
+    positive: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
     verbose: int = 1,
     progress: Progress | None = None,
 ) -> CrackData:
@@ -74,6 +76,10 @@ def load_data(
             wall may stand in two splits, and only exact copies and given groups are known.
         strict: Whether anything amiss is an error: pictures that cannot be read or whose labels
             contradict each other, splits that know each other's pictures.
+        positive: Name of the folder, or of the label in `labels`, that counts as cracked. Defaults
+            to what the names say; where they leave doubt, it must be given.
+        labels: A CSV file of path and label that replaces the folders' labels. Labels are 0
+            (sound), 1 (cracked) or names; pictures with others, or without a row, are left out.
         verbose: 0 silences the lines about what is done.
         progress: Called as `progress(done, total, text)` during long steps.
 
@@ -89,6 +95,12 @@ def load_data(
     >>> data = crackdet.load_data("demo", image_size=96)
     >>> images, labels = data.train[0]
     """
+    is_folder = not isinstance(source, CrackData) and os.path.isdir(source)
+    if not is_folder and (positive, labels) != (None, None):
+        raise CrackdetError(
+            "--positive and --labels (positive and labels in Python) are for folders of pictures: "
+            "other data have their labels."
+        )
     options: dict[str, Any] = {"image_size": image_size, "batch_size": batch_size, "seed": seed}
     text = "" if isinstance(source, CrackData) else os.fspath(source)
     if text == "demo":
@@ -100,6 +112,8 @@ def load_data(
     elif os.path.isdir(text):
         folder = read_folder(
             Path(text),
+            positive=positive,
+            labels=labels,
             group_by=group_by,
             groups=groups,
             audit=audit,
@@ -201,6 +215,7 @@ def _divided(
         notes=" ".join(note for note in (*folder.notes, how, leakage.words()) if note),
         cut=cut,
         leakage=leakage,
+        classes=folder.classes,
     )
     if fractions is not None:
         _require_both_classes(data, folder)

@@ -16,6 +16,8 @@ def dataset(run: Run) -> dict[str, Any]:
     header = ["Split", *run.class_names, "groups"]
     return {
         "name": facts["name"],
+        # Runs of earlier versions do not have the sentence.
+        "classes": facts.get("classes") or f"Class {run.class_names[1]!r} counts as cracked.",
         "notes": facts["notes"],
         "splits": Table("Images and groups of each split", header, rows),
         "fingerprint": facts["fingerprint"],

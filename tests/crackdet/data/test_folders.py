@@ -17,34 +17,14 @@ from crackdet.images import load_pixels
 MakeFolder = Callable[..., Path]
 
 
-@pytest.mark.parametrize(
-    ("negative", "positive"),
-    [
-        ("negative", "positive"),
-        ("Negative", "Positive"),
-        ("no_crack", "crack"),
-        ("No Crack", "CRACK"),
-        ("non-cracked", "cracked"),
-        ("uncracked", "cracked"),
-        ("UD", "CD"),
-        ("uw", "cw"),
-    ],
-)
-def test_known_names_give_negative_then_positive(
-    make_folder: MakeFolder, negative: str, positive: str
-) -> None:
-    listing = list_folder(make_folder({f"{negative}/a.png": 1, f"{positive}/b.png": 2}))
+def test_known_names_give_negative_then_positive(make_folder: MakeFolder) -> None:
+    listing = list_folder(make_folder({"Non-Cracks/a.png": 1, "Cracks/b.png": 2}))
     assert listing.class_names == ("negative", "positive")
     assert {image.key: image.label for image in listing.images} == {
-        f"{negative}/a.png": 0,
-        f"{positive}/b.png": 1,
+        "Non-Cracks/a.png": 0,
+        "Cracks/b.png": 1,
     }
-
-
-def test_other_names_are_sorted(make_folder: MakeFolder) -> None:
-    listing = list_folder(make_folder({"spalled/a.png": 1, "clean/b.png": 2}))
-    assert listing.class_names == ("clean", "spalled")
-    assert [image.label for image in listing.images] == [0, 1]
+    assert listing.classes == "Counts as cracked: folder 'Cracks'; as sound: folder 'Non-Cracks'."
 
 
 def test_known_names_are_found_at_any_depth(make_folder: MakeFolder) -> None:
@@ -56,19 +36,6 @@ def test_known_names_are_found_at_any_depth(make_folder: MakeFolder) -> None:
         ("P/CP/3.png", 1),
         ("P/UP/sub/4.png", 0),
     ]
-
-
-@pytest.mark.parametrize("names", [("train", "validation", "test"), ("Training", "valid", "TEST")])
-def test_split_folders(make_folder: MakeFolder, names: tuple[str, str, str]) -> None:
-    files = {
-        f"{split}/{label}/{i}.png": i * 10 + j
-        for i, split in enumerate(names)
-        for j, label in enumerate(("negative", "positive"))
-    }
-    listing = list_folder(make_folder(files))
-    assert {image.key.split("/")[0]: image.split for image in listing.images} == dict(
-        zip(names, ("train", "validation", "test"), strict=True)
-    )
 
 
 def test_bad_pictures_are_named_and_left_out(make_folder: MakeFolder) -> None:
@@ -151,13 +118,9 @@ def test_16_bit_pictures_of_a_folder_share_their_bits(make_folder: MakeFolder) -
     [
         ({}, "no pictures"),
         ({"crack/a.png": 1}, "'negative'"),
-        ({"a.png": 1, "crack/b.png": 2}, "in no class folder"),
-        ({"one/a.png": 1}, r"1 classes \(one\)"),
-        ({"one/a.png": 1, "two/a.png": 1, "three/a.png": 2}, "3 classes"),
-        ({"test/crack/a.png": 1, "test/no_crack/b.png": 2}, "no train/"),
-        ({"train/crack/a.png": 1, "other/b.png": 2}, "mixes split folders with 'other'"),
+        ({"test/crack/a.png": 1, "test/no_crack/b.png": 2}, "nothing to train on: .* evaluate"),
     ],
-    ids=["empty", "one class", "loose", "one", "three", "no train", "mixed"],
+    ids=["empty", "one class", "no train"],
 )
 def test_folders_that_make_no_data_set(
     make_folder: MakeFolder, tmp_path: Path, files: dict[str, int], message: str

@@ -246,7 +246,7 @@ def test_one_class_or_one_picture_is_enough_to_measure(make_folder: MakeFolder) 
     assert load_data(test_alone, cut=False, verbose=0).test.num_images == 2
     with pytest.raises(CrackdetError, match="no readable picture of the class 'negative'"):
         load_data(one, verbose=0)
-    with pytest.raises(CrackdetError, match="no train/"):
+    with pytest.raises(CrackdetError, match="nothing to train on"):
         load_data(test_alone, verbose=0)
 
 
