@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crackdet.cli import check
 from crackdet.cli import options as cli
 from crackdet.cli.progress import shown_progress
+from crackdet.cli.readers import one_of
 from crackdet.errors import CrackdetError
 from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
@@ -27,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     build = _add_part(parts, "build", execute_build, "make a TFDS data set, once")
     build.add_argument(
         "--file-format",
-        type=cli.one_of("array_record", "tfrecord"),
+        type=one_of("array_record", "tfrecord"),
         default="array_record",
         metavar="NAME",
         help="array_record, which crackdet reads, or tfrecord, which tfds.load reads as a "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.cli.progress import shown_progress
+from crackdet.cli.readers import one_of
 from crackdet.files import write_json
 from crackdet.keras_import import import_keras
 from crackdet.runs.record import flag
@@ -33,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add_source(parser)
     parser.add_argument(
         "--split",
-        type=cli.one_of("all", "train", "validation", "test"),
+        type=one_of("all", "train", "validation", "test"),
         metavar="NAME",
         help="all, train, validation or test (default: the test split of the model's own run where "
         "these are its images, else all)",
@@ -98,7 +99,7 @@ def execute(arguments: Namespace) -> None:
         print(data.notes)
     if arguments.out:
         images = {"images": chosen.counts, "reason": chosen.reason}
-        about = {"model": arguments.model, "data": data.name, **images}
+        about = {"model": arguments.model, "data": data.name, "classes": data.classes, **images}
         write_json(arguments.out, {**about, **row})
         print(f"Metrics: {arguments.out}")
     stages.say(f"Next: crackdet predict photo.jpg --model {arguments.model}")

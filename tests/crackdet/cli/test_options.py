@@ -1,60 +1,12 @@
-"""Options: how they are read, that they mirror Python arguments, and their defaults."""
+"""Options: that they mirror Python arguments, and their defaults."""
 
 import argparse
 import inspect
-import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from crackdet.cli import options
 from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS
-
-
-@given(st.integers(), st.integers(-50, 50))
-def test_whole_numbers_are_read_exactly_within_their_range(value: int, low: int) -> None:
-    read = options.whole(low, low + 10)
-    if low <= value <= low + 10:
-        assert read(str(value)) == value
-    else:
-        with pytest.raises(argparse.ArgumentTypeError, match=f"from {low} to {low + 10}"):
-            read(str(value))
-
-
-@given(st.floats())
-def test_numbers_are_read_exactly_within_their_range(value: float) -> None:
-    read = options.real(0, 1, open_low=True)
-    if 0 < value <= 1:
-        assert read(repr(value)) == value
-    else:
-        with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 1"):
-            read(repr(value))
-
-
-@pytest.mark.parametrize("text", ["", "one", "1.5", "0x10"])
-def test_words_are_not_whole_numbers(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match=f"received {text!r}"):
-        options.whole(0)(text)
-
-
-def test_infinity_is_not_a_number_of_anything() -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
-        options.real(0)("inf")
-    assert math.isfinite(options.real(0)("1e300"))
-
-
-def test_none_is_a_word() -> None:
-    read = options.optional(options.whole(1))
-    assert read("none") is None
-    assert read("3") == 3
-
-
-def test_a_search_on_all_images_has_no_rounds() -> None:
-    assert options.resolve({"search_images": None}, "x", options.SEARCH)["halving_factor"] is None
-    assert options.resolve({"search_images": 9}, "x", options.SEARCH)["halving_factor"] == 4
-    with pytest.raises(options.UsageError, match="--halving-factor runs trials again on more"):
-        options.resolve({"search_images": None, "halving_factor": 2}, "x", options.SEARCH)
 
 
 def test_the_data_set_decides_what_was_not_given() -> None:
