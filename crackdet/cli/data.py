@@ -25,15 +25,7 @@ def add_parser(subparsers: Any) -> None:
         "data", help="build, describe, check or group a data set", allow_abbrev=False
     )
     parts = parser.add_subparsers(title="what to do", metavar="WHAT", required=True)
-    build = _add_part(parts, "build", execute_build, "make a TFDS data set, once")
-    build.add_argument(
-        "--file-format",
-        type=one_of("array_record", "tfrecord"),
-        default="array_record",
-        metavar="NAME",
-        help="array_record, which crackdet reads, or tfrecord, which tfds.load reads as a "
-        "tf.data.Dataset (default array_record)",
-    )
+    _add_part(parts, "build", execute_build, "make a TFDS data set, once")
     info = _add_part(parts, "info", execute_info, "count images, classes and groups")
     group = _add_part(
         parts, "group", execute_group, "write each image's group and leak-free split to a table"
@@ -64,10 +56,7 @@ def execute_build(arguments: Namespace) -> None:
             "concrete_cracks/random or demo; a folder is used as it is."
         )
     builder = concrete_cracks.prepare(
-        config or "grouped",
-        data_dir=arguments.data_dir,
-        manual_dir=arguments.manual_dir,
-        file_format=arguments.file_format,
+        config or "grouped", data_dir=arguments.data_dir, manual_dir=arguments.manual_dir
     )
     print(f"Built: {builder.data_path}")
     print(f"Next: crackdet run --data {arguments.source} --out runs/{config or name}")
