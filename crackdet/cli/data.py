@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from crackdet.cli import check
 from crackdet.cli import options as cli
 from crackdet.cli.progress import shown_progress
-from crackdet.cli.readers import one_of
 from crackdet.errors import CrackdetError
 from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
