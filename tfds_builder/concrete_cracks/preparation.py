@@ -8,8 +8,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from crackdet.errors import CrackdetError
-from crackdet.locks import exclusive
+from crackdet.locks import NoLocksError, exclusive
 from tfds_builder.concrete_cracks import formats, sources
 from tfds_builder.concrete_cracks.concrete_cracks_dataset_builder import Builder
 from tfds_builder.concrete_cracks.errors import DataSourceError
@@ -69,9 +68,9 @@ def prepare(
             )
         # Read back from disk: while we waited another process may have built it.
         builder = Builder(config=config, data_dir=data_dir)
-    elif not formats.is_complete(builder):
-        # In a folder that may only be read what stands there is enough.
-        with contextlib.suppress(DataSourceError, CrackdetError), _only_one(versions):
+    elif not formats.is_complete(builder) and os.access(versions.parent, os.W_OK):
+        # Where nothing can be added, what stands there is enough.
+        with contextlib.suppress(DataSourceError, NoLocksError), _only_one(versions):
             builder = Builder(config=config, data_dir=data_dir)
             formats.complete(builder)
     return builder
