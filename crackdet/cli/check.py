@@ -47,11 +47,16 @@ class Picture:
 
 
 def execute(arguments: Namespace) -> int:
-    """Prints the findings; returns 1 when --strict is given and splits share a piece of wall."""
+    """Prints the findings; returns 1 when --strict is given and anything is amiss."""
     import_keras()
+    from crackdet.data.groups import compiled, given_groups
+    from crackdet.data.labelled_folder import contradiction_note, contradictions
     from crackdet.images import read_image
-    from tfds_builder.grouping import connected_groups, find_links
+    from tfds_builder.grouping import connected_groups, find_links, join_groups
 
+    options = cli.resolve(vars(arguments), arguments.source, cli.GROUPS)
+    if options["group_by"] is not None:
+        compiled(options["group_by"])  # says what is wrong with it before images are read
     bits = None
     with shown_progress(arguments.verbose) as progress:
         if Path(arguments.source).is_dir():
@@ -64,14 +69,19 @@ def execute(arguments: Namespace) -> int:
             progress=progress and (lambda text, done, total: progress(done, total, text)),
         )
     rows = [_row(pictures[a], pictures[b], links, i) for i, (a, b) in enumerate(_pairs(links))]
-    groups = connected_groups(len(pictures), links)
+    given, groups_note = given_groups([picture.key for picture in pictures], **options)
+    groups = join_groups(connected_groups(len(pictures), links), given)
+    contradictory = contradictions(pictures)
     leaks = _print_findings(pictures, unreadable, rows, groups)
+    for note in (groups_note, contradiction_note(contradictory)):
+        if note:
+            print(printable(note))
     _print_leakage(pictures, links)
     if arguments.out:
         _write(arguments.out, unreadable, rows)
         print(f"Findings: {arguments.out}")
     print(f"Next: crackdet data group {arguments.source} --out groups.csv")
-    return int(arguments.strict and leaks > 0)
+    return int(arguments.strict and bool(unreadable or contradictory or leaks))
 
 
 def _of_folder(

@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     )
     cli.add(checked, *cli.LABELLING, title="classes of a folder")
     checked.add_argument("--out", metavar="FILE", help="writes each finding to this CSV file")
+    cli.add(checked, *cli.GROUPS, title="groups")
     cli.add_strict(checked)
 
 
@@ -103,7 +104,7 @@ def execute_group(arguments: Namespace) -> None:
     if data.notes:
         print(data.notes)
     print(f"Groups: {arguments.out}")
-    print(f"Next: crackdet run --data {arguments.source} --out DIR")
+    print(f"Next: crackdet run --data {arguments.source} --groups {arguments.out} --out DIR")
 
 
 def _add_part(

@@ -136,9 +136,9 @@ OPTIONS = {
     "bootstrap": Option(whole(1), "N", "resamples behind the 95%% intervals"),
 }
 
-GROUPING = ("group_by", "groups", "audit")
+GROUPS = ("group_by", "groups")
 LABELLING = ("positive", "labels")
-CUTTING = ("validation_fraction", "test_fraction", *GROUPING, *LABELLING, "seed")
+CUTTING = ("validation_fraction", "test_fraction", *GROUPS, "audit", *LABELLING, "seed")
 LOADING = ("image_size", "batch_size", *CUTTING)
 BACKBONE = ("alpha", "weights")
 SEARCH = (
