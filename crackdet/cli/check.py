@@ -49,10 +49,13 @@ class Picture:
 def execute(arguments: Namespace) -> int:
     """Prints the findings; returns 1 when --strict is given and anything is amiss."""
     import_keras()
+    import numpy as np
+
     from crackdet.data.groups import compiled, given_groups
     from crackdet.data.labelled_folder import contradiction_note, contradictions
+    from crackdet.data.walls import Leakage, Walls
     from crackdet.images import read_image
-    from tfds_builder.grouping import connected_groups, find_links, join_groups
+    from tfds_builder.grouping import find_links
 
     options = cli.resolve(vars(arguments), arguments.source, cli.GROUPS)
     if options["group_by"] is not None:
@@ -70,18 +73,21 @@ def execute(arguments: Namespace) -> int:
         )
     rows = [_row(pictures[a], pictures[b], links, i) for i, (a, b) in enumerate(_pairs(links))]
     given, groups_note = given_groups([picture.key for picture in pictures], **options)
-    groups = join_groups(connected_groups(len(pictures), links), given)
+    walls = Walls.of_links([picture.digest for picture in pictures], links, given)
+    leakage = Leakage.between(walls, np.array([picture.split for picture in pictures], "U10"))
     contradictory = contradictions(pictures)
-    leaks = _print_findings(pictures, unreadable, rows, groups)
+    _print_findings(pictures, unreadable, rows, walls.groups)
     for note in (groups_note, contradiction_note(contradictory)):
         if note:
             print(printable(note))
     _print_leakage(pictures, links)
+    if leakage.known:
+        print(leakage.words())
     if arguments.out:
         _write(arguments.out, unreadable, rows)
         print(f"Findings: {arguments.out}")
     print(f"Next: crackdet data group {arguments.source} --out groups.csv")
-    return int(arguments.strict and bool(unreadable or contradictory or leaks))
+    return int(arguments.strict and bool(unreadable or contradictory or leakage.leaks))
 
 
 def _of_folder(
@@ -191,8 +197,8 @@ def _print_findings(
     unreadable: Sequence[tuple[str, str]],
     rows: Sequence[dict[str, Any]],
     groups: Any,
-) -> int:
-    """Prints the counts and returns the number of links between splits."""
+) -> None:
+    """Prints the counts."""
     for _, reason in unreadable:
         print(printable(reason))
     found = Counter(row["finding"] for row in rows)
@@ -211,7 +217,6 @@ def _print_findings(
     print(f"{len(sizes)} groups, the largest of {max(sizes.values(), default=0)} images")
     print(f"{len(across)} pairs with different classes")
     print(f"{len(leaks)} pairs in different splits")
-    return len(leaks)
 
 
 def _print_leakage(pictures: Sequence[Picture], links: "Links") -> None:

@@ -143,3 +143,18 @@ def test_check_joins_the_groups_that_are_given(
     outcome = crackdet("data", "check", photos, *options)
     assert outcome.code == 0, outcome.err
     assert "9 groups, the largest of 12 images" in outcome.out
+
+
+def test_check_knows_given_groups_across_splits(
+    crackdet: Callable[..., Any], tmp_path: Path
+) -> None:
+    names = ("train/crack/IMG0_0", "train/sound/IMG1_0", "test/crack/IMG0_1", "test/sound/IMG2_0")
+    for grey, name in enumerate(names):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), grey).save(path)
+    strict = ("--strict", "--verbose", "0")
+    assert crackdet("data", "check", tmp_path, *strict).code == 0
+    outcome = crackdet("data", "check", tmp_path, *strict, "--group-by", r"(IMG\d+)_")
+    assert outcome.code == 1
+    assert "1 of 2 test images is known from train: 1 by their group." in outcome.out
