@@ -95,6 +95,7 @@ def _of_folder(
 ) -> tuple[list[Picture], list[tuple[str, str]], int | None]:
     """Returns the readable pictures below a folder, (file, reason) of the others, and the bits."""
     from crackdet.data.folders import read_files
+    from crackdet.sample_bits import bits_note
 
     folder = Path(arguments.source)
     listing = list_pictures(folder)
@@ -114,6 +115,8 @@ def _of_folder(
             continue
         bits = file.bits or bits
         pictures.append(Picture(key, path, file.digest, split, label))
+    if note := bits_note(bits):
+        print(note)
     return pictures, unreadable, bits
 
 

@@ -1,5 +1,6 @@
 """Groups that only the user knows: an expression on names, a table, SDNET2018's photos."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from crackdet.data.groups import given_groups
 from crackdet.errors import CrackdetError, UsageError
+from crackdet.files import write_csv
 
 KEYS = ["crack/DSC1_0_0.jpg", "sound/DSC1_0_9.jpg", "sound/DSC2_0_0.jpg", "sound/other.jpg"]
 
@@ -63,6 +65,12 @@ def test_a_table_and_an_expression_are_joined(tmp_path: Path) -> None:
 def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(CrackdetError, match=message):
         given_groups(KEYS, groups=table(tmp_path, text))
+
+
+def test_a_table_names_files_of_any_bytes(tmp_path: Path) -> None:
+    keys = [os.fsdecode(name) for name in (b"a/\xff.jpg", b"a/\xfe.jpg", rb"a/\udcfe.jpg")]
+    write_csv(tmp_path / "groups.csv", ("path", "group"), zip(keys, "wxw", strict=True))
+    assert given_groups(keys, groups=tmp_path / "groups.csv")[0].tolist() == [0, 1, 0]
 
 
 def test_an_absent_table_is_named(tmp_path: Path) -> None:
