@@ -72,7 +72,9 @@ def execute(arguments: Namespace) -> int:
             progress=progress and (lambda text, done, total: progress(done, total, text)),
         )
     rows = [_row(pictures[a], pictures[b], links, i) for i, (a, b) in enumerate(_pairs(links))]
-    given, groups_note = given_groups([picture.key for picture in pictures], **options)
+    keys = [picture.key for picture in pictures]
+    folder = Path(arguments.source) if Path(arguments.source).is_dir() else None
+    given, groups_note = given_groups(keys, **options, folder=folder)
     walls = Walls.of_links([picture.digest for picture in pictures], links, given)
     leakage = Leakage.between(walls, np.array([picture.split for picture in pictures], "U10"))
     contradictory = contradictions(pictures)

@@ -131,7 +131,7 @@ def read_folder(
             raise CrackdetError(f"{path}: {finding} (--strict)")
         warnings.warn(finding, stacklevel=3)
         notes.append(finding)
-    given, groups_note = given_groups([image.key for image in images], group_by, groups)
+    given, groups_note = given_groups([image.key for image in images], group_by, groups, path)
     walls = find_walls(images, given, compare=audit, verbose=verbose, progress=progress)
     if groups_note:
         notes.append(groups_note)
