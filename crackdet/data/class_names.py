@@ -31,14 +31,17 @@ _ENGLISH = {
 }
 _OTHER_LANGUAGES = {
     "crack": """
-        fissure fissures fissured fissuree lezarde lezardes riss risse rissig gerissen grieta
-        grietas agrietado fisura fisuras fisurado fissura fissuras fissurado trinca trincas
-        rachadura rachaduras crepa crepe crepato fessura fessure fessurato scheur scheuren gescheurd
-        spricka sprickor sprucken revne revner sprekk sprekker halkeama halkeamat pekniecie
-        pekniecia pekniec spekany trhlina trhliny trhlin catlak catlaklar retak retakan
-        ρωγμή ρωγμές трещина трещины трещин тріщина тріщини тріщин شق شقوق ترک दरार दरारें รอยร้าว
-        รอยแตก 裂缝 裂縫 裂纹 裂紋 开裂 開裂 龟裂 龜裂 ひび ひび割れ ひびわれ ヒビ ヒビ割れ 亀裂
-        クラック 균열 크랙
+        fissure fissures fissured fissuree fissurees lezarde lezardes
+        riss risse rissen rissig gerissen scheur scheuren gescheurd
+        grieta grietas agrietado agrietada fisura fisuras fisurado fisurada
+        fissura fissuras fissurado fissurada trinca trincas trincado rachadura rachaduras
+        crepa crepe crepato fessura fessure fessurato
+        spricka sprickor sprucken revne revner sprekk sprekker halkeama halkeamat
+        pekniecie pekniecia pekniec spekany trhlina trhliny trhlin
+        трещина трещины трещин трещиной трещинами тріщина тріщини тріщин ρωγμή ρωγμές
+        catlak catlaklar retak retakan شق شقوق ترک दरार दरारें รอยร้าว รอยแตก
+        裂缝 裂縫 裂纹 裂紋 裂痕 开裂 開裂 龟裂 龜裂
+        ひび ひび割れ ひびわれ ヒビ ヒビ割れ 亀裂 クラック 균열 크랙
     """,
     "flaw": """
         positiv positif positivo schaden beschädigt defekt schlecht dañado danado defecto defectuoso
