@@ -138,7 +138,7 @@ def _splits_and_labels(
     except CrackdetError as error:
         if any(options.values()):
             raise
-        print(f"Classes: each folder counts as one. {error}")
+        print(printable(f"Each folder is taken for a class. {error}"))
         places = [path.relative_to(folder).parts[:-1] for path in paths]
         return [
             (
@@ -148,7 +148,9 @@ def _splits_and_labels(
             )
             for path, place in zip(paths, places, strict=True)
         ]
-    print(" ".join((labelling.in_words, *labelling.remarks, *labelling.findings)))
+    if arguments.strict and labelling.findings:
+        raise CrackdetError(f"{folder}: {labelling.findings[0]} (--strict)")
+    print(printable(" ".join((labelling.in_words, *labelling.remarks, *labelling.findings))))
     return [
         (path, split, ("sound", "cracked")[label])
         for path, split, label in zip(paths, splits, labelling.labels, strict=True)
