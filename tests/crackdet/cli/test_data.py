@@ -134,7 +134,7 @@ def test_the_demo_is_built_described_and_checked(
     assert "train  960 images" in info.out
 
     # Comparing 1,200 images takes most of a minute; that is tested where the grouping is.
-    def first_with_last(images: list[bytes], progress: object) -> grouping.Links:
+    def first_with_last(images: list[bytes], **_: object) -> grouping.Links:
         assert len(images) == 1200
         row = [np.array([value]) for value in (0, 1199, grouping.TWIN, 4, 0, 0)]
         return grouping.Links(*row, correlation=np.array([0.99]))
