@@ -88,7 +88,8 @@ def execute(arguments: Namespace) -> int:
     if arguments.out:
         _write(arguments.out, unreadable, rows)
         print(f"Findings: {arguments.out}")
-    print(f"Next: crackdet data group {arguments.source} --out groups.csv")
+    source = cli.source_words(arguments, arguments.source)
+    print(f"Next: crackdet data group {source} --out groups.csv")
     return int(arguments.strict and bool(unreadable or contradictory or leakage.leaks))
 
 

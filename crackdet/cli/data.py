@@ -79,7 +79,7 @@ def execute_info(arguments: Namespace) -> None:
     print(data.classes)
     if data.notes:
         print(data.notes)
-    print(f"Next: crackdet data check {arguments.source}")
+    print(f"Next: crackdet data check {cli.source_words(arguments, arguments.source)}")
 
 
 def _print_uncut(error: "CutError") -> None:
@@ -104,7 +104,8 @@ def execute_group(arguments: Namespace) -> None:
     if data.notes:
         print(data.notes)
     print(f"Groups: {arguments.out}")
-    print(f"Next: crackdet run --data {arguments.source} --groups {arguments.out} --out DIR")
+    source = cli.source_words(arguments, arguments.source)
+    print(f"Next: crackdet run --data {source} --groups {arguments.out} --out DIR")
 
 
 def _add_part(

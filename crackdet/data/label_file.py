@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from crackdet.data.class_names import Labels, Side, same_name, sides_of
+from crackdet.data.class_names import NAME_IT, Labels, Side, listed, same_name, sides_of
 from crackdet.data.dataset import DEFAULT_CLASSES, classes_in_words
 from crackdet.data.tables import read_column
 from crackdet.errors import CrackdetError
@@ -55,26 +55,24 @@ def _sides_of_values(
     values = sorted(counts)
     sides = dict(zip(values, sides_of(values), strict=True))
     sides |= {value: _NUMBERS[value] for value in values if value in _NUMBERS}
-    listed = ", ".join(map(repr, values))
     if positive is None:
         found = set(sides.values())
         if not {0, 1} <= found and None in found:
             raise CrackdetError(
-                f"Which label of {file} means cracked is not clear ({listed}): name it with "
-                '--positive NAME (in Python positive="NAME").'
+                f"Which label of {file} means cracked is not clear ({listed(values)}): {NAME_IT}."
             )
         return sides, DEFAULT_CLASSES
     chosen = {value for value in values if same_name(value) == same_name(positive)}
     if not chosen:
         raise CrackdetError(
-            f"{file} has no label {positive!r}, which --positive names: it has {listed}."
+            f"{file} has no label {positive!r}, which --positive names: it has {listed(values)}."
         )
     others = [value for value in values if value not in chosen]
     sound = [value for value in others if value in _NUMBERS or sides[value] == 0]
     if len(others) > 1 and not sound:
         raise CrackdetError(
-            f"{file} holds more labels than two ({listed}), and which of them means sound is not "
-            "clear: leave the others out, or call it 'sound'."
+            f"{file} holds more labels than two ({listed(values)}), and which of them means sound "
+            "is not clear: leave the others out, or call it 'sound'."
         )
     sound = sound or others
     names = (sound[0] if len(sound) == 1 else DEFAULT_CLASSES[0], sorted(chosen)[0])
@@ -84,8 +82,8 @@ def _sides_of_values(
 
 def _counted(names: Iterable[str], what: str) -> str:
     """Returns a sentence that counts and names, or "" for none."""
-    listed = sorted(names)
-    if not listed:
+    found = sorted(names)
+    if not found:
         return ""
-    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
-    return f"{len(listed)} {what}: {', '.join(listed[:_MOST_NAMED])}{more}."
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return f"{len(found)} {what}: {', '.join(found[:_MOST_NAMED])}{more}."

@@ -52,7 +52,9 @@ def test_what_is_in_doubt_is_one_sentence_and_positive_answers_it(
     assert len(outcome.err.splitlines()) == 1
     assert "'apples' and 'pears'" in outcome.err
     assert "--positive NAME" in outcome.err
-    assert crackdet(*words, "--positive", "Apples").code == 0
+    answered = crackdet(*words, "--positive", "Apples")
+    assert answered.code == 0
+    assert f"{folder} --positive Apples" in answered.out.splitlines()[-1]
     outcome = crackdet(*words, "--positive", "plums")
     assert outcome.code == 1
     assert "it has 'apples' and 'pears'" in outcome.err
