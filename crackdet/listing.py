@@ -1,5 +1,6 @@
 """The one rule of what counts as a picture in a folder. What is passed over is counted by kind."""
 
+import glob
 import importlib.util
 import os
 from collections import Counter
@@ -38,6 +39,13 @@ class Listing:
     paths: list[Path] = field(default_factory=list)
     skipped_files: Counter[str] = field(default_factory=Counter)
     skipped_folders: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Listing") -> None:
+        """Takes in what another listing found."""
+        known = set(self.paths)
+        self.paths += [path for path in other.paths if path not in known]
+        self.skipped_files += other.skipped_files
+        self.skipped_folders += other.skipped_folders
 
     @property
     def note(self) -> str:
@@ -82,6 +90,42 @@ def list_pictures(folder: str | os.PathLike[str]) -> Listing:
     return listing
 
 
+def list_matches(pattern: str) -> Listing:
+    """Finds the pictures that a pattern means, as a shell would.
+
+    Args:
+        pattern: A path with `*`, `?` or `[...]`; one of its parts may be `**`, any folders below.
+            Of a folder that matches, all pictures below it are meant.
+
+    Returns:
+        A `Listing`, by the same rule of what counts as a picture. With `**`, only a pattern that
+        ends so counts what was passed over.
+
+    Raises:
+        CrackdetError: If the pattern holds `**` twice.
+
+    Example:
+
+    >>> paths = list_matches("walls/**/north*/*.jpg").paths
+    """
+    parts = Path(pattern).parts
+    if parts.count("**") > 1:
+        raise CrackdetError(f"{pattern} holds ** twice: name a folder, or use ** once.")
+    listing = Listing()
+    if "**" not in parts:
+        for match in map(Path, sorted(glob.glob(pattern))):
+            listing.add(list_pictures(match) if match.is_dir() else _listing_of(match))
+        return listing
+    place = parts.index("**")
+    rest = str(Path(*parts[place + 1 :]))
+    for folder in filter(os.path.isdir, sorted(glob.glob(str(Path(*parts[:place]))))):
+        below = list_pictures(folder)
+        if place < len(parts) - 1:
+            below = Listing([path for path in below.paths if _matches(path, folder, rest)])
+        listing.add(below)
+    return listing
+
+
 def picture_suffixes() -> frozenset[str]:
     """Returns the suffixes of pictures, in lower case, that this installation reads."""
     return _SUFFIXES | HEIF_SUFFIXES if reads_heif() else _SUFFIXES
@@ -91,6 +135,17 @@ def picture_suffixes() -> frozenset[str]:
 def reads_heif() -> bool:
     """Returns whether pillow-heif, of the extra `crackdet[heic]`, is installed."""
     return importlib.util.find_spec("pillow_heif") is not None
+
+
+def _listing_of(file: Path) -> Listing:
+    kind = _kind(file)
+    return Listing([file]) if kind == _PICTURE else Listing(skipped_files=Counter([kind]))
+
+
+def _matches(path: Path, folder: str, pattern: str) -> bool:
+    """Whether a picture below a folder, or a folder that leads to it, matches from its end on."""
+    inside = path.relative_to(folder)
+    return any(each.match(pattern) for each in (inside, *inside.parents[:-1]))
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, str, bool]]:
@@ -125,7 +180,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, str, bool]]:
                 pending.append((path, above, linked or entry.is_symlink()))
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
+def _kind(entry: os.DirEntry[str] | Path) -> str:
     """Returns whether an entry is a folder or a picture to be listed, or what else, in words."""
     is_folder = _is_folder(entry)
     if entry.name.startswith("."):
@@ -144,14 +199,14 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return suffix or "without suffix"
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is_folder(entry: os.DirEntry[str] | Path) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
 
 
-def _is_regular(entry: os.DirEntry[str]) -> bool:
+def _is_regular(entry: os.DirEntry[str] | Path) -> bool:
     try:
         return entry.is_file()
     except OSError:

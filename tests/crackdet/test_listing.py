@@ -33,7 +33,7 @@ import pytest
 
 from crackdet import listing as module
 from crackdet.errors import CrackdetError
-from crackdet.listing import list_pictures
+from crackdet.listing import list_matches, list_pictures
 
 PICTURES = {
     *("a.jpg", "B.JPG", "c.jpeg", "d.jpe", "e.jfif", "f.png", "g.bmp", "h.tif", "i.tiff"),
@@ -147,3 +147,37 @@ def test_names_of_any_bytes_are_listed(tmp_path: Path) -> None:
     listing = list_pictures(tmp_path)
     assert {os.fsencode(path.name) for path in listing.paths} == {b"\xff.jpg", b"a\nb.jpg"}
     assert listing.note == r"1 file skipped: 1 .\udcfe"
+
+
+def test_a_pattern_means_what_a_shell_would_by_the_one_rule(tmp_path: Path) -> None:
+    make(tmp_path, ["a.jpg", "b.JPG", "notes.txt", ".c.jpg", "north/d.jpg", "north/deep/e.png"])
+    make(tmp_path, ["film.mov", "south/f.jpg", "south/@eaDir/f.jpg", "[x].jpg"])
+    (tmp_path / "north" / "deep" / "back").symlink_to(tmp_path / "north")
+    for pattern, expected in {
+        "*.jpg": ["[x].jpg", "a.jpg"],
+        "*.[jJ]*": ["[x].jpg", "a.jpg", "b.JPG"],
+        "?.*": ["a.jpg", "b.JPG"],
+        "north": ["north/d.jpg", "north/deep/e.png"],
+        "[ns]*/*.jpg": ["north/d.jpg", "south/f.jpg"],
+        "**/*.jpg": ["[x].jpg", "a.jpg", "north/d.jpg", "south/f.jpg"],
+        "**/deep": ["north/deep/e.png"],
+        "**/n*/*.jpg": ["north/d.jpg"],
+        "n*/**": ["north/d.jpg", "north/deep/e.png"],
+        "*/**/e.*": ["north/deep/e.png"],
+        "*.bmp": [],
+    }.items():
+        listing = list_matches(str(tmp_path / pattern))
+        found = [path.relative_to(tmp_path).as_posix() for path in listing.paths]
+        assert found == expected, pattern
+    assert list_matches(str(tmp_path / "*.*")).note == "2 files skipped: 1 .mov, 1 .txt"
+    with pytest.raises(CrackdetError, match=r"holds \*\* twice"):
+        list_matches("a/**/b/**")
+
+
+def test_a_pattern_without_a_folder_starts_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, ["a.jpg", "north/d.jpg"])
+    monkeypatch.chdir(tmp_path)
+    assert list_matches("*.jpg").paths == [Path("a.jpg")]
+    assert list_matches("**/*.jpg").paths == [Path("a.jpg"), Path("north/d.jpg")]
