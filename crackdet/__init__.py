@@ -23,7 +23,11 @@ _SUBPACKAGES = (
     "runs",
     "training",
 )
-_FUNCTIONS = {"load_data": "crackdet.data", "load_model": "crackdet.models"}
+_FUNCTIONS = {
+    "load_data": "crackdet.data",
+    "load_model": "crackdet.models",
+    "predict": "crackdet.inference",
+}
 _REGISTERS_IN = {
     "keras": "crackdet.layers",
     "tensorflow_datasets": "tfds_builder.concrete_cracks",

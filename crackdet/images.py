@@ -111,6 +111,32 @@ def read_image(
     return pixels if size is None else resize(pixels, size)
 
 
+def opened_pixels(image: Image.Image, name: str) -> np.ndarray:
+    """Returns a picture that Pillow has opened as `read_image` returns one.
+
+    Args:
+        image: The picture, which is loaded if it is not yet.
+        name: What error messages call it.
+
+    Returns:
+        Array of shape `(height, width, 3)`, dtype uint8, values 0..255.
+
+    Raises:
+        CrackdetError: If it cannot be loaded, or has more than 8 bits a channel: Pillow does not
+            keep how many of them its file says are used.
+    """
+    if image.mode.startswith("I"):
+        raise CrackdetError(
+            f"Cannot read {name}: a picture of mode {image.mode} does not say how many bits it "
+            "uses. Give the path of its file, or convert it to 8 bits."
+        )
+    try:
+        image.load()
+    except Exception as error:  # Pillow's decoders raise many kinds for damaged files
+        raise CrackdetError(f"Cannot read {name}: the picture is damaged ({error}).") from error
+    return np.asarray(_to_rgb(_upright(image), name))
+
+
 def read_file(path: str | os.PathLike[str], name: str | None = None) -> bytes:
     """Returns the bytes of a picture's file, which need not hold a picture.
 

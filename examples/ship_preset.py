@@ -15,13 +15,16 @@ from typing import Any
 import crackdet
 from crackdet.files import read_json
 from crackdet.models import known_images, save_preset
+from crackdet.models.record import read_record
 
 KEPT = ("n", "positives", "groups", "accuracy", "recall", "precision", "auroc", "intervals",
         "confusion", "recall_at_far_1pct", "recall_at_far_0_1pct", "brier", "ece")  # fmt: skip
+KEPT_ELSEWHERE = ("data", "n", "positives", "recall", "false_alarm_rate", "auroc")
 
 
-def model_card(run: Path) -> dict[str, Any]:
+def model_card(run: Path, elsewhere: list[Path]) -> dict[str, Any]:
     """Says what the run's classifier was made from, how well it does, and what it may not do."""
+    record, rows = read_record(run / "model.keras"), [read_json(file) for file in elsewhere]
     config, metrics = read_json(run / "config.json"), read_json(run / "metrics.json")
     return {
         "task": "tells a patch of cracked concrete (1) from a sound one (0)",
@@ -32,6 +35,7 @@ def model_card(run: Path) -> dict[str, Any]:
         "threshold": metrics["threshold"],
         "threshold_rule": metrics["threshold_rule"],
         "temperature": metrics["temperature"],
+        "patch_side": record and record.patch_side,
         "validation": {name: metrics["after"]["validation"][name] for name in KEPT},
         "test": {name: metrics["after"]["test"][name] for name in KEPT},
         "licences": {
@@ -42,6 +46,7 @@ def model_card(run: Path) -> dict[str, Any]:
         },
         "limits": "Close-ups of clean, evenly lit walls. Measure it on your own site first: "
         "stains, joints and shadows raise false alarms, and thin, faint cracks are missed.",
+        "elsewhere": [{name: row[name] for name in KEPT_ELSEWHERE} for row in rows],
     }
 
 
@@ -49,11 +54,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--out", type=Path, required=True, help="folder of the preset")
+    parser.add_argument("--elsewhere", type=Path, nargs="*", default=[], metavar="FILE",
+                        help="what crackdet evaluate RUN --data SITE --out FILE wrote")  # fmt: skip
     options = parser.parse_args()
     model = crackdet.load_model(options.run)
     alpha = read_json(options.run / "config.json")["options"]["alpha"]
     images = known_images(options.run)
-    folder = save_preset(model, options.out, model_card(options.run), alpha=alpha, images=images)
+    folder = save_preset(
+        model, options.out, model_card(options.run, options.elsewhere), alpha=alpha, images=images
+    )
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"Wrote {folder}: {size / 1e6:.1f} MB.")
 

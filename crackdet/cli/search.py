@@ -47,5 +47,4 @@ def execute(arguments: Namespace) -> None:
     stages.say(
         f"Pictures: {', '.join(path.name for path in pictures)} in {folder / files.PICTURES}"
     )
-    source = cli.source_words(arguments, arguments.data)
-    stages.say(f"Next: crackdet train --data {source} --out DIR --from {folder}")
+    stages.say(f"Next: crackdet train --data {arguments.data} --out DIR --from {folder}")

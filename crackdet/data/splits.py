@@ -10,6 +10,8 @@ import numpy as np
 from crackdet import images as pictures
 from crackdet.images import EncodedImage, ImageSize
 
+_PATCHES_LOOKED_AT = 32
+
 
 class PicturesLeftOut(Exception):  # noqa: N818 - it names what is wrong
     """Pictures are needed of a split that was made without them, see `without_images`."""
@@ -110,6 +112,17 @@ class ImageSplit(keras.utils.PyDataset):
             raise IndexError(f"Batch {batch} of a split with {len(self)} batches.")
         order = epoch_order(self.num_images, self.seed, self.epoch if self.shuffle else None)
         return order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def patch_side(self) -> int | None:
+        """Returns the longer side of the pictures before they are resized: a median of some.
+
+        It is what a classifier that was trained on them knows as a patch. None without pictures.
+        """
+        if not self.num_images:
+            return None
+        some = {*np.linspace(0, self.num_images - 1, _PATCHES_LOOKED_AT).astype(int).tolist()}
+        whole = (pictures.load_pixels(self.encoded(i), self.keys[i]) for i in some)
+        return int(np.median([max(pixels.shape[:2]) for pixels in whole]))
 
     def image(self, index: int) -> np.ndarray:
         """Returns one picture resized to `image_size`, uint8 `(height, width, 3)`."""

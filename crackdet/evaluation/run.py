@@ -21,6 +21,7 @@ from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write, write_csv, write_json
 from crackdet.models import scale_logits
 from crackdet.models.known_images import KnownImages, images_file
+from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, write_record
 from crackdet.models.units import without_augmentation
 from crackdet.runs import files
@@ -154,6 +155,7 @@ def evaluate_run(
         threshold_rule,
         temperature,
         {"data": data.facts(), "versions": versions()},
+        data.train.patch_side(),
     )
     write_record(run_dir / files.MODEL, record)
     digests = {name: split.digests for name, split in data.splits.items()}
@@ -255,4 +257,5 @@ def _predict(
             "The model must return the probabilities of two classes, shape "
             f"({split.num_images}, 2); received {probabilities.shape}."
         )
+    check_probabilities(probabilities, "The model")
     return probabilities

@@ -1,13 +1,18 @@
 """A model with what its outputs mean: threshold and class names."""
 
-from dataclasses import dataclass
+import functools
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from crackdet.errors import CrackdetError
 from crackdet.models import load_model, preset_card, preset_names
+from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, read_record, record_file, record_of_card
 from crackdet.runs import files
 
@@ -21,59 +26,144 @@ class Classifier:
         threshold: Probability of class 1 from which an image counts as positive.
         threshold_from: Where the threshold comes from, in words.
         class_names: Names of the two classes.
+        name: What messages call the model.
+        patch_side: Longer side, in pixels, of the pictures that it was trained from.
+        limits: What its user must know, in words; empty where nobody has said it.
     """
 
     model: keras.Model
     threshold: float
     threshold_from: str
     class_names: tuple[str, ...]
+    name: str = "the model"
+    patch_side: int = 0
+    limits: str = ""
+    _process: int = field(default_factory=os.getpid, repr=False)
 
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of the images that the model sees."""
-        _, height, width, _ = self.model.input_shape
+        _, height, width, _ = self.model.inputs[0].shape
         return height, width
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
-        """Returns the probability of class 1 for images of the model's size, float32 `(any,)`."""
-        return np.asarray(self.model.predict_on_batch(images))[:, 1]
+    def scores(self, images: np.ndarray) -> NDArray[np.float32]:
+        """Returns the probability of class 1 for images of the model's size, float32 `(any,)`.
+
+        Raises:
+            CrackdetError: If the model returns no probabilities, or was loaded before a fork.
+        """
+        if os.getpid() != self._process and keras.backend.backend() != "torch":
+            raise CrackdetError(
+                f"{self.name} was loaded before this process was forked, which leaves it without "
+                f"the threads of {keras.backend.backend()}: load it in each worker, or start "
+                'workers with "spawn".'
+            )
+        rows = np.asarray(self.model.predict_on_batch(images), np.float32)
+        check_probabilities(rows, self.name)
+        return rows[:, 1]
 
     def label(self, score: float) -> str:
         """Returns the name of the class that a score means."""
         return self.class_names[score >= self.threshold]
 
 
-def load_classifier(name: str, threshold: float | None = None) -> Classifier:
+def load_classifier(
+    model: str | Path | keras.Model | Classifier, threshold: float | None = None
+) -> Classifier:
     """Loads a model and the threshold that belongs to it.
 
     Args:
-        name: A .keras file, a run's folder, or a preset's name.
+        model: A .keras file, a run's folder, a preset's name, a model that is loaded already, or
+            a `Classifier`.
         threshold: Overrides the model's own, which stands in the record beside it (a preset's, in
             its card); 0.5 when the model has none.
 
     Raises:
         CrackdetError: If the model cannot be loaded, or is no classifier of two classes.
+        ValueError: If the threshold is not from 0 to 1.
     """
-    model = load_model(name)
-    outputs, size = model.output_shape[-1], model.input_shape[1:3]
-    if outputs != 2 or None in size:
-        raise CrackdetError(
-            f"{name} maps images of {size} to {outputs} outputs: expected a classifier with a "
-            "fixed image size and 2 outputs, negative and positive."
+    classifier = _classifier(model)
+    if threshold is None:
+        return classifier
+    if not 0 <= threshold <= 1:
+        raise ValueError(
+            f"`threshold` must be a probability, 0 to 1. Received: threshold={threshold!r}"
         )
-    record, source = _record(name)
-    chosen = record.threshold
-    if threshold is not None:
-        chosen, source = threshold, "--threshold"
-    return Classifier(model, chosen, source, record.class_names)
+    return replace(classifier, threshold=float(threshold), threshold_from="--threshold")
 
 
-def _record(name: str) -> tuple[ModelRecord, str]:
-    """Returns the record of a model, and where it stands in words."""
-    path = Path(name)
-    file = path / files.MODEL if path.is_dir() else path
-    if (record := read_record(file)) is not None:
-        return record, str(record_file(file))
+def _classifier(model: Any) -> Classifier:
+    if isinstance(model, Classifier):
+        return model
+    if isinstance(model, keras.Model):
+        name = f"the model {model.name!r}"
+        return _assemble(model, name, ModelRecord(), f"the default, since {name} is given alone")
+    if not isinstance(model, str | Path):
+        raise ValueError(
+            "`model` must be a .keras file, a run's folder, a preset's name, a keras.Model or a "
+            f"Classifier. Received: model={model!r}"
+        )
+    path, name = Path(model), str(model)
     if not path.exists() and name in preset_names():
-        return record_of_card(preset_card(name)), f"the card of the preset {name}"
-    return ModelRecord(), f"the default, since {name} comes without one"
+        return _preset(name)
+    file = path / files.MODEL if path.is_dir() else path
+    loaded = load_model(model)
+    record = read_record(file)
+    if record is None:
+        return _assemble(
+            loaded, name, ModelRecord(), f"the default, since {name} comes without one"
+        )
+    return _assemble(loaded, name, record, str(record_file(file)))
+
+
+@functools.cache
+def _preset(name: str) -> Classifier:
+    """Loads a shipped classifier once a process: its files do not change."""
+    card = preset_card(name)
+    source = f"the card of the preset {name}"
+    classifier = _assemble(load_model(name), name, record_of_card(card), source)
+    return replace(classifier, limits=_limits(name, card))
+
+
+def _limits(name: str, card: dict[str, Any]) -> str:
+    """Returns what a preset's card says of sites that it was not trained on, in one line."""
+    sentences = [f"{name}: {card['limits']}"] if "limits" in card else []
+    figures = [
+        f"{site['data']}: {site['recall']:.1%} of the cracks found at "
+        f"{site['false_alarm_rate']:.1%} false alarms"
+        for site in card.get("elsewhere", ())
+    ]
+    if figures:
+        sentences.append(f"On other sites: {'; '.join(figures)}.")
+    return " ".join(sentences)
+
+
+def _assemble(model: keras.Model, name: str, record: ModelRecord, source: str) -> Classifier:
+    _check_signature(model, name)
+    side = record.patch_side or max(model.inputs[0].shape[1:3])
+    return Classifier(model, record.threshold, source, record.class_names, name, side)
+
+
+def _check_signature(model: keras.Model, name: str) -> None:
+    """Raises unless a model maps RGB images of one size to two outputs."""
+    inputs, outputs = (
+        [tuple(tensor.shape) for tensor in getattr(model, ends, None) or ()]
+        for ends in ("inputs", "outputs")
+    )
+    expected = (
+        "expected a classifier with RGB images of a fixed size and 2 outputs, negative and "
+        "positive, after a softmax"
+    )
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise CrackdetError(
+            f"{name} has {len(inputs)} inputs and {len(outputs)} outputs that Keras knows: "
+            f"{expected}."
+        )
+    if len(inputs[0]) != 4 or None in inputs[0][1:] or inputs[0][3] != 3:
+        raise CrackdetError(f"{name} takes inputs of shape {inputs[0]}: {expected}.")
+    if len(outputs[0]) != 2 or outputs[0][1] != 2:
+        count = outputs[0][-1] if outputs[0] else 0
+        raise CrackdetError(
+            f"{name} maps images of {inputs[0][1:3]} to {count} output{'s' * (count != 1)}: "
+            f"{expected}."
+        )

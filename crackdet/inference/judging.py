@@ -1,56 +1,113 @@
-"""Image files in, one answer each out."""
+"""Pictures in, one answer each out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crackdet.errors import CrackdetError
 from crackdet.images import read_image, require_patch, resize, thread_pool
 from crackdet.inference.classifier import Classifier
+from crackdet.inference.pictures import Picture, Pictures
 
-BATCH = 32
-# With sides beyond twice the model's, an image is a photo of a wall rather than a patch of it.
+# With its longer side beyond twice that of the patches that the model was trained from, a picture
+# is a photo of a wall, or a strip of one, rather than a patch: a crack in it is seen at less than
+# half the size that the model knows.
 PATCH_SIDES = 2
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of one picture.
+
+    Attributes:
+        file: Its file, or "image 3" for the fourth picture where it has none.
+        label: The model's name of the class; None for a picture that could not be read.
+        cracked: Whether that class is the crack; None for a picture that could not be read.
+        probability: Of a crack, 0 to 1; None for a picture that could not be read.
+        unsure: Whether the classifier cannot tell. No model says so yet.
+        photo: Whether the picture is much larger than a patch. It was judged as one all the same,
+            so that thin cracks in it may be lost.
+        error: Why it could not be read, in words.
+    """
+
+    file: str
+    label: str | None = None
+    cracked: bool | None = None
+    probability: float | None = None
+    unsure: bool = False
+    photo: bool = False
+    error: str | None = None
+
+    @property
+    def answer(self) -> str:
+        """The answer in a word for people: cracked, sound, unsure or unreadable."""
+        if self.error is not None:
+            return "unreadable"
+        if self.unsure:
+            return "unsure"
+        return "cracked" if self.cracked else "sound"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the row by names, as in JSON: `file` and `error`, or all but the latter."""
+        if self.error is not None:
+            return {"file": self.file, "error": self.error}
+        return {name: value for name, value in asdict(self).items() if name != "error"}
+
+
 def judge(
-    paths: Sequence[Path], classifier: Classifier, bits: int | None = None
-) -> Iterator[dict[str, Any]]:
-    """Yields one row for each file, in order; one that cannot be read stops no other.
+    pictures: Pictures, classifier: Classifier, *, batch_size: int = 32
+) -> Iterator[Prediction]:
+    """Yields one row for each picture, in order; one that cannot be read stops no other.
 
     Args:
-        paths: Image files.
+        pictures: What `find_pictures` returns. No more are asked for than the batch needs.
         classifier: What judges them, each as one patch.
-        bits: What `crackdet.images.shared_bits` says of them, for 16-bit pictures.
+        batch_size: Pictures that the model sees at once.
 
-    Yields:
-        `file`, `label`, `probability` (of a crack) and `photo` (whether the image is much larger
-        than a patch), or `file` and `error`.
+    Raises:
+        CrackdetError: If the model returns no probabilities.
+        ValueError: If `batch_size` is less than 1.
     """
-    for start in range(0, len(paths), BATCH):
-        batch = paths[start : start + BATCH]
-        read = list(thread_pool().map(lambda path: _read(path, classifier.image_size, bits), batch))
-        patches = [patch for patch, _, _ in read if patch is not None]
-        scores = iter(classifier.scores(np.stack(patches)) if patches else ())
-        for path, (patch, photo, error) in zip(batch, read, strict=True):
-            if patch is None:
-                yield {"file": str(path), "error": error}
-                continue
-            probability = float(next(scores))
-            label = classifier.label(probability)
-            yield {"file": str(path), "label": label, "probability": probability, "photo": photo}
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be 1 or more. Received: batch_size={batch_size!r}")
+    stream = iter(pictures.stream)
+    while batch := list(islice(stream, batch_size)):
+        yield from _judge_batch(batch, classifier, pictures.bits)
+
+
+def _judge_batch(
+    batch: Sequence[Picture], classifier: Classifier, bits: int | None
+) -> Iterator[Prediction]:
+    read = list(thread_pool().map(lambda picture: _read(picture, classifier, bits), batch))
+    patches = [patch for patch, _, error in read if error is None]
+    scores = iter(classifier.scores(np.stack(patches)) if patches else ())
+    for picture, (_, photo, error) in zip(batch, read, strict=True):
+        if error is not None:
+            yield Prediction(picture.name, error=error)
+            continue
+        probability = float(next(scores))
+        label = classifier.label(probability)
+        cracked = probability >= classifier.threshold
+        yield Prediction(picture.name, label, cracked, probability, photo=photo)
 
 
 def _read(
-    path: Path, size: tuple[int, int], bits: int | None
-) -> tuple[np.ndarray | None, bool, str]:
-    """Returns the image at the model's size, whether it was much larger, and what failed."""
+    picture: Picture, classifier: Classifier, bits: int | None
+) -> tuple[NDArray[np.uint8], bool, str | None]:
+    """Returns a picture at the model's size, whether it was much larger, and what failed."""
+    pixels = picture.pixels
     try:
-        image = read_image(path, bits=bits)
-        require_patch(image, str(path))
+        if isinstance(pixels, CrackdetError):
+            raise pixels
+        if isinstance(pixels, Path):
+            pixels = read_image(pixels, bits=bits)
+        require_patch(pixels, picture.name)
     except CrackdetError as error:
-        return None, False, str(error)
-    photo = min(image.shape[:2]) > PATCH_SIDES * max(size)
-    return resize(image, size), photo, ""
+        return np.empty(0, np.uint8), False, str(error)
+    photo = max(pixels.shape[:2]) > PATCH_SIDES * classifier.patch_side
+    return resize(pixels, classifier.image_size), photo, None

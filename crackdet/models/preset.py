@@ -70,8 +70,9 @@ def preset_card(name: str) -> dict[str, Any]:
         name: One of `preset_names()`.
 
     Returns:
-        What `save_preset` was given: data, split, figures, licences, date, and `threshold`, the
-        probability of class 1 from which an image counts as positive.
+        What `save_preset` was given: data, split, figures, licences, date; `threshold`, the
+        probability of class 1 from which an image counts as positive; `limits`, in words; and
+        `elsewhere`, its figures on sites that it was not trained on.
 
     Raises:
         CrackdetError: If there is no such preset.

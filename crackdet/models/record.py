@@ -20,6 +20,8 @@ class ModelRecord:
         threshold_rule: How it was chosen, in words.
         temperature: By which the logits were divided; it is part of the weights already.
         provenance: Data set, versions and whatever else tells how the model came about.
+        patch_side: Longer side, in pixels, of the pictures that it was trained from, before they
+            were resized; None where nobody has recorded it.
     """
 
     class_names: tuple[str, ...] = ("negative", "positive")
@@ -27,6 +29,7 @@ class ModelRecord:
     threshold_rule: str = ""
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
+    patch_side: int | None = None
 
 
 def record_file(model_file: Path) -> Path:
@@ -73,4 +76,6 @@ def _record(values: Any) -> ModelRecord:
         known["class_names"] = tuple(known["class_names"])
     if "threshold" in known:
         known["threshold"] = float(known["threshold"])
+    if known.get("patch_side") is not None:
+        known["patch_side"] = int(known["patch_side"])
     return ModelRecord(**known)

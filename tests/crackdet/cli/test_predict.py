@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from crackdet.cli import main
-from crackdet.cli.predict import image_files
 from crackdet.data import read_image
-from crackdet.errors import CrackdetError
+from crackdet.files import read_csv
+from crackdet.listing import list_pictures
 from crackdet.models import preset_card, preset_names
 from crackdet.models.record import ModelRecord, write_record
 
@@ -48,7 +48,7 @@ def expected_probability(model: Path, image: Path) -> float:
 def test_predict_prints_what_the_model_says(
     crackdet: Callable[..., Any], model: Path, folder: Path
 ) -> None:
-    images = image_files([str(folder)])[:3]
+    images = list_pictures(folder).paths[:3]
     outcome = crackdet("predict", *images, "--model", model, "--json")
     assert outcome.code == 0
     answer = json.loads(outcome.out)
@@ -66,7 +66,11 @@ def test_a_folder_larger_than_a_batch_is_judged_in_order(
     outcome = crackdet("predict", folder, "--model", model)
     lines = outcome.out.splitlines()
     assert lines[0].startswith("threshold 0.5000 (the default")
-    assert [line.split("  ")[2] for line in lines[1:]] == [str(p) for p in image_files([folder])]
+    for answer, probability, _ in (line.split("  ") for line in lines[1:]):
+        assert answer == ("cracked" if float(probability) >= 0.5 else "sound")
+    assert [line.split("  ")[2] for line in lines[1:]] == [
+        str(p) for p in list_pictures(folder).paths
+    ]
     last = lines[-1].split("  ")
     assert float(last[1]) == pytest.approx(expected_probability(model, Path(last[2])), abs=1e-4)
 
@@ -74,7 +78,7 @@ def test_a_folder_larger_than_a_batch_is_judged_in_order(
 def test_bad_files_are_named_and_the_rest_goes_on(
     crackdet: Callable[..., Any], model: Path, folder: Path, tmp_path: Path
 ) -> None:
-    good = image_files([str(folder)])[0]
+    good = list_pictures(folder).paths[0]
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:900])
@@ -95,9 +99,16 @@ def test_only_bad_files_leave_an_empty_answer(
     assert "missing.jpg" in row["error"]
 
 
-def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CrackdetError, match="holds no image"):
-        image_files([str(tmp_path)])
+def test_what_holds_no_images_is_an_error_before_the_model_is_loaded(
+    crackdet: Callable[..., Any], tmp_path: Path
+) -> None:
+    for images, words in (
+        (tmp_path, f"{tmp_path} holds no image files: name a folder that does."),
+        (tmp_path / "*.jpg", "*.jpg matches no image files: check the pattern."),
+    ):
+        outcome = crackdet("predict", images, "--model", tmp_path / "absent.keras")
+        assert outcome.code == 1
+        assert words in outcome.err
 
 
 def test_a_folder_is_listed_by_the_one_rule(
@@ -172,13 +183,57 @@ def test_a_photo_of_a_wall_is_judged_with_a_warning(
     assert "wall.png" in outcome.err
     assert "judged as one patch" in outcome.err
     Image.new("RGB", (10 * SIZE, SIZE), "grey").save(tmp_path / "strip.png")
-    assert crackdet("predict", tmp_path / "strip.png", "--model", model).err == ""
+    assert "strip.png" in crackdet("predict", tmp_path / "strip.png", "--model", model).err
+    Image.new("RGB", (2 * SIZE, 2 * SIZE), "grey").save(tmp_path / "patch.png")
+    assert crackdet("predict", tmp_path / "patch.png", "--model", model).err == ""
+
+
+def test_patterns_are_matched_where_no_shell_did(
+    crackdet: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    grey = Image.new("L", (SIZE, SIZE), 90)
+    for name in ("a.png", "b.png", "c.jpg", "north/d.png", "north/deep/e.png", "odd[1].png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        grey.save(tmp_path / name)
+
+    def judged(pattern: str) -> list[str]:
+        outcome = crackdet("predict", tmp_path / pattern, "--model", model, "--json")
+        rows = json.loads(outcome.out)["images"]
+        return [str(Path(row["file"]).relative_to(tmp_path)) for row in rows]
+
+    assert judged("*.png") == ["a.png", "b.png", "odd[1].png"]
+    assert judged("**/*.png") == [
+        *("a.png", "b.png", "north/d.png", "north/deep/e.png", "odd[1].png")
+    ]
+    assert judged("n*") == ["north/d.png", "north/deep/e.png"]
+    assert judged("odd[1].png") == ["odd[1].png"]
+
+
+def test_a_table_holds_every_row_and_the_classes_own_names(
+    crackdet: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    Image.new("L", (SIZE, SIZE), 90).save(tmp_path / "wall.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    table = tmp_path / "rows.csv"
+    outcome = crackdet("predict", tmp_path, "--model", model, "--json", "--csv", table)
+    assert outcome.code == 1
+    written = {Path(row["file"]).name: row for row in read_csv(table)}
+    rows = {Path(row["file"]).name: row for row in json.loads(outcome.out)["images"]}
+    assert written.keys() == rows.keys() == {"wall.png", "broken.png"}
+    wall = rows["wall.png"]
+    assert written["wall.png"]["label"] == wall["label"]
+    assert wall["label"] == ("positive" if wall["cracked"] else "negative")
+    assert written["wall.png"]["cracked"] == str(wall["cracked"]).lower()
+    assert float(written["wall.png"]["probability"]) == pytest.approx(wall["probability"])
+    assert wall["unsure"] is False
+    assert written["broken.png"]["error"] == rows["broken.png"]["error"] != ""
+    assert written["broken.png"]["label"] == ""
 
 
 def test_the_threshold_of_a_run_is_the_one_it_chose(
     crackdet: Callable[..., Any], model: Path, folder: Path, tmp_path: Path
 ) -> None:
-    image = image_files([str(folder)])[0]
+    image = list_pictures(folder).paths[0]
     probability = expected_probability(model, image)
     (tmp_path / "model.keras").write_bytes(model.read_bytes())
     for threshold, label in ((probability - 1e-3, "cracked"), (probability + 1e-3, "sound")):
@@ -199,8 +254,10 @@ def test_the_threshold_of_a_run_is_the_one_it_chose(
 def test_a_shipped_preset_judges_with_the_threshold_of_its_card(
     crackdet: Callable[..., Any], folder: Path, name: str
 ) -> None:
-    images = image_files([str(folder)])
-    answer = json.loads(crackdet("predict", *images, "--model", name, "--json").out)
+    images = list_pictures(folder).paths
+    outcome = crackdet("predict", *images, "--model", name, "--json")
+    answer = json.loads(outcome.out)
+    assert preset_card(name)["limits"] in outcome.err
     assert answer["threshold"] == preset_card(name)["threshold"]
     assert answer["threshold_from"] == f"the card of the preset {name}"
     right = [Path(row["file"]).parent.name == row["label"] for row in answer["images"]]

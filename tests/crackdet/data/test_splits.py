@@ -49,6 +49,16 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert shown(make_split(shuffle=True, seed=0)) == shown(make_split(shuffle=True, seed=0))
 
 
+def test_the_side_of_a_patch_is_that_of_the_pictures_before_they_are_resized() -> None:
+    sides = [40, 50, 50, 60, 900]
+    images = [np.zeros((30, side, 3), np.uint8) for side in sides]
+    split = ImageSplit(
+        "train", images, [0] * 5, keys=list("abcde"), digests=list("abcde"), image_size=8
+    )
+    assert split.patch_side() == 50
+    assert split.subset([]).patch_side() is None
+
+
 def test_in_order_and_subset_start_again() -> None:
     split = make_split(shuffle=True)
     split.epoch = 5

@@ -13,6 +13,7 @@ from scipy.special import softmax
 
 import crackdet.evaluation.run as run
 from crackdet.data import CrackData
+from crackdet.errors import CrackdetError
 from crackdet.evaluation import (
     choose_threshold,
     evaluate,
@@ -22,6 +23,7 @@ from crackdet.evaluation import (
 )
 from crackdet.files import read_csv
 from crackdet.layers import augmentation
+from crackdet.models.record import read_record
 
 
 @pytest.fixture
@@ -54,6 +56,7 @@ def test_a_run_is_calibrated_measured_and_filed(result, data):
         choose_threshold(data.validation.labels, calibrated[:, 1]), abs=1e-4
     )
     assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert read_record(folder / "model.keras").patch_side == 16
     assert set(metrics["before"]) == {"validation", "test"}
     assert set(metrics["after"]) == {"train", "validation", "test"}
     assert metrics["after"]["test"]["auroc"] > metrics["before"]["test"]["auroc"]
@@ -217,6 +220,18 @@ def test_train_is_predicted_in_the_order_of_its_labels(trained, data):
     row = evaluate(trained, data, "train", batch_size=7, bootstrap=0)
     assert row["confusion"] == expected["confusion"]
     assert row["brier"] == pytest.approx(expected["brier"], rel=1e-5)
+
+
+def test_logits_are_not_measured_as_probabilities(data):
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, kernel_initializer="zeros", bias_initializer="ones"),
+        ]
+    )
+    with pytest.raises(CrackdetError, match=r"The model returns no probabilities.*\[1, 1\]"):
+        evaluate(model, data)
 
 
 def test_wrong_arguments_are_named(data, tmp_path, line_classifier):

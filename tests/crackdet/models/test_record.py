@@ -11,7 +11,9 @@ from crackdet.models.record import ModelRecord, read_record, record_of_card, wri
 
 
 def test_a_record_comes_back_and_stands_beside_its_model(tmp_path: Path) -> None:
-    record = ModelRecord(("sound", "cracked"), 0.31, "least cost", 1.7, {"data": {"name": "x"}})
+    record = ModelRecord(
+        ("sound", "cracked"), 0.31, "least cost", 1.7, {"data": {"name": "x"}}, 227
+    )
     write_record(tmp_path / "mine.keras", record)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
     assert read_record(tmp_path / "mine.keras") == record
@@ -37,3 +39,4 @@ def test_the_card_of_the_preset_is_its_record() -> None:
     assert record.threshold == card["threshold"] != 0.5
     assert record.class_names == ("negative", "positive")
     assert record.temperature == card["temperature"]
+    assert record.patch_side == 227
