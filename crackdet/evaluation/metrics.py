@@ -1,14 +1,22 @@
-"""The row of metrics of one split, with intervals from resampling groups."""
+"""The row of metrics of one split, with intervals that know of groups."""
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from crackdet.evaluation.calibration import bin_index
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from crackdet.evaluation.intervals import (
+    Floats,
+    Interval,
+    Ints,
+    area_under_roc,
+    auroc_interval,
+    cluster_variance,
+    positive_interval,
+    proportion_interval,
+    share_interval,
+)
 
 METRICS = (
     "accuracy",
@@ -45,30 +53,42 @@ def metrics_row(
 ) -> dict[str, Any]:
     """Returns the metrics of binary scores, each with a 95 % interval.
 
-    Intervals are percentile bootstrap intervals (Efron 1979) that resample whole groups with
-    replacement: crops of one piece of wall err together, so resampling images would promise more
-    certainty than there is. Resamples in which a metric is undefined are left out.
+    Intervals take groups for what they are: crops of one piece of wall err together, so counting
+    images would promise more certainty than there is. How, by metric (see
+    `crackdet.evaluation.intervals`):
+
+    - `accuracy`, `recall`, `precision`, `false_alarm_rate`, `f1` (the share of `2 tp` in
+      `2 tp + fp + fn`): Jeffreys' interval on the effective number of images;
+    - the recalls at a false-alarm rate: the same, and no narrower than resampling of groups says,
+      for their threshold varies too;
+    - `auroc`: DeLong's variance for groups (Obuchowski 1997) on the probit scale;
+    - `brier`, `log_loss`: variance between groups, on the logit and the logarithmic scale;
+    - `average_precision`, `ece`: variance of resampled groups (Efron 1979), on the logit scale.
+
+    Where nothing was wrong, the interval is `group_bound`: no error in 41 groups leaves 7 %
+    possible, however many images they are.
 
     A metric that the data do not define (recall without positives, AUROC with one class,
-    precision without alarms) is `None`, and so is its interval; an interval is also `None` when
-    there is only one group or when half of the resamples leave the metric undefined. No value is
-    ever NaN, so the row can be written as JSON.
+    precision without alarms) is `None`, and so is its interval; an interval is also `None` where
+    fewer than two groups stand behind it or half of the resamples leave it undefined. No value
+    is ever NaN, so the row can be written as JSON.
 
     Args:
         labels: Integers of shape `(n,)`, 0 (negative) or 1 (positive).
         scores: Floats of shape `(n,)`, larger meaning more likely positive.
         threshold: An image raises an alarm when `score >= threshold`.
-        groups: Integers of shape `(n,)`; images of one group are resampled together. `None` makes
-            each image its own group.
-        bootstrap: Number of resamples; 0 leaves every interval `None`.
+        groups: Integers of shape `(n,)`; images of one group may err together. `None` makes each
+            image its own group.
+        bootstrap: Number of resamples behind the intervals that need them; 0 leaves every
+            interval `None`.
         seed: Seed of the resampling.
         are_probabilities: Whether scores are probabilities in [0, 1]. When `False`, Brier score,
             calibration error and log loss are `None`.
 
     Returns:
-        A dictionary with `n`, `positives`, `groups`, `positive_groups`, `negative_groups`,
-        `threshold`, `confusion` as `[[tn, fp], [fn, tp]]`, `intervals` as
-        `{metric: [low, high]}`, and:
+        A dictionary with `n`, `positives`, `groups`, `positive_groups`, `negative_groups` (groups
+        with an image of that class), `threshold`, `confusion` as `[[tn, fp], [fn, tp]]`,
+        `intervals` as `{metric: [low, high]}`, and:
 
         - `accuracy`, `precision`, `recall`, `f1`, `false_alarm_rate` (`fp / negatives`) at the
           threshold;
@@ -105,8 +125,15 @@ def metrics_row(
     values = {
         name: _number(value[0])
         for name, value in (_from_sums(once @ sums) | ranking.metrics(once)).items()
-    }
-    intervals = _intervals(values, sums, ranking, group_count, bootstrap, seed)
+    } | {"auroc": area_under_roc(y, s)}
+    intervals: dict[str, Interval] = dict.fromkeys(METRICS)
+    if bootstrap and group_count > 1:
+        deviations = _resampled_deviations(sums, ranking, bootstrap, seed)
+        intervals |= _closed_intervals(values, sums) | _resampled_intervals(
+            values, sums, ranking, deviations
+        )
+        if values["auroc"] is not None:
+            intervals["auroc"] = auroc_interval(y, s, group_of)
     if not are_probabilities:
         for name in _NEED_PROBABILITIES:
             values[name] = intervals[name] = None
@@ -208,6 +235,12 @@ def _from_sums(sums: Floats) -> dict[str, Floats]:
     }
 
 
+def _allowed(rate: float, negatives: Floats) -> Floats:
+    """The most false alarms at a rate."""
+    # Counts are whole numbers; 1e-9 keeps 0.01 * 2900 = 28.999999999999996 at 29.
+    return np.floor(rate * negatives + 1e-9)
+
+
 class _Ranking:
     """Scores sorted once; ranking metrics for any number of group weightings."""
 
@@ -226,6 +259,13 @@ class _Ranking:
         ]
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
+    def found_at(self, rate: float, groups: int) -> Floats:
+        """Returns each group's positives found at that false-alarm rate, shape `(groups,)`."""
+        false_alarms = np.cumsum(1 - self.positive)[self.thresholds]
+        reached = np.sum(false_alarms <= _allowed(rate, false_alarms[-1]))
+        end = self.thresholds[reached - 1] + 1 if reached else 0
+        return np.bincount(self.group_of[:end], self.positive[:end], groups).astype(np.float64)
+
     def _block(self, weights: Floats) -> dict[str, Floats]:
         per_image = weights[:, self.group_of]
         alarms = np.cumsum(per_image, axis=1)[:, self.thresholds]
@@ -233,41 +273,75 @@ class _Ranking:
         fp = alarms - tp
         positives, negatives = tp[:, -1], fp[:, -1]
         steps_tp = np.diff(tp, axis=1, prepend=0.0)
-        steps_fp = np.diff(fp, axis=1, prepend=0.0)
         # A threshold that nothing reaches in this resample has precision 0/0 and step 0.
         precision = tp / np.maximum(alarms, 1.0)
         result = {
-            "auroc": _divide((steps_fp * (tp - steps_tp / 2)).sum(axis=1), positives * negatives),
             "average_precision": _divide((steps_tp * precision).sum(axis=1), positives),
         }
         for name, rate in _FALSE_ALARM_RATES.items():
-            # Counts are whole numbers; 1e-9 keeps 0.01 * 2900 = 28.999999999999996 at 29.
-            allowed = np.floor(rate * negatives + 1e-9)
-            reached = (fp <= allowed[:, None]).sum(axis=1)
+            reached = (fp <= _allowed(rate, negatives)[:, None]).sum(axis=1)
             found = np.take_along_axis(tp, np.maximum(reached - 1, 0)[:, None], axis=1)[:, 0]
             recall = _divide(np.where(reached > 0, found, 0.0), positives)
             result[name] = np.where(negatives > 0, recall, np.nan)
         return result
 
 
-def _intervals(
+def _closed_intervals(values: dict[str, float | None], sums: Floats) -> dict[str, Interval]:
+    """Intervals that follow from sums by group."""
+    n, positives, tp, fp, brier, log_loss = sums[:, :6].T
+    intervals = {
+        "accuracy": proportion_interval(tp + n - positives - fp, n),
+        "precision": proportion_interval(tp, tp + fp),
+        "recall": proportion_interval(tp, positives),
+        "f1": proportion_interval(2 * tp, tp + fp + positives),
+        "false_alarm_rate": proportion_interval(fp, n - positives),
+    }
+    total = float(n.sum())
+    for name, losses, interval in (
+        ("brier", brier, share_interval),
+        ("log_loss", log_loss, positive_interval),
+    ):
+        mean = losses.sum() / total
+        intervals[name] = interval(mean, cluster_variance(losses - mean * n, total), n.size)
+    return {name: None if values[name] is None else intervals[name] for name in intervals}
+
+
+def _resampled_intervals(
     values: dict[str, float | None],
     sums: Floats,
     ranking: _Ranking,
-    groups: int,
-    bootstrap: int,
-    seed: int,
-) -> dict[str, list[float] | None]:
-    intervals: dict[str, list[float] | None] = dict.fromkeys(METRICS)
-    if bootstrap == 0 or groups < 2:
-        return intervals
+    deviations: dict[str, float],
+) -> dict[str, Interval]:
+    """Intervals of what follows from no sums, from deviations over resampled groups."""
+    groups = len(sums)
+    intervals: dict[str, Interval] = {}
+    for name in ("average_precision", "ece", *_FALSE_ALARM_RATES):
+        value = values[name]
+        if value is None or name not in deviations:
+            continue
+        # Drawing with replacement shows 1 - 1 / groups of the variance.
+        variance = deviations[name] ** 2 * groups / (groups - 1)
+        if name in _FALSE_ALARM_RATES:
+            found = ranking.found_at(_FALSE_ALARM_RATES[name], groups)
+            intervals[name] = proportion_interval(found, sums[:, 1], resampled_variance=variance)
+        else:
+            intervals[name] = share_interval(value, variance, groups)
+    return intervals
+
+
+def _resampled_deviations(
+    sums: Floats, ranking: _Ranking, bootstrap: int, seed: int
+) -> dict[str, float]:
+    """Standard deviations over resampled groups of what most of the resamples define."""
+    groups = len(sums)
     # Drawing `groups` groups with replacement gives multinomial counts of each group.
     draws = np.random.default_rng(seed).multinomial(
         groups, np.full(groups, 1 / groups), size=bootstrap
     )
     weights = draws.astype(np.float64)
+    deviations = {}
     for name, resampled in (_from_sums(weights @ sums) | ranking.metrics(weights)).items():
         defined = resampled[np.isfinite(resampled)]
-        if values[name] is not None and 2 * defined.size > bootstrap:
-            intervals[name] = [float(v) for v in np.percentile(defined, (2.5, 97.5))]
-    return intervals
+        if 2 * defined.size > bootstrap:
+            deviations[name] = float(defined.std())
+    return deviations

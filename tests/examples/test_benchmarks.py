@@ -27,15 +27,19 @@ def run(root: Path, place: Path, name: str, *options: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def measuring(root: Path) -> ModuleType:
-    path = root / "examples" / "benchmarks" / "measuring.py"
-    spec = importlib.util.spec_from_file_location("measuring", path)
+def benchmark(root: Path, name: str) -> ModuleType:
+    path = root / "examples" / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def measuring(root: Path) -> ModuleType:
+    return benchmark(root, "measuring")
 
 
 @pytest.mark.slow
@@ -105,3 +109,14 @@ def test_what_would_begin_too_late_is_left_out(measuring: ModuleType, tmp_path: 
         results.check_time()
         raise AssertionError("it began")
     assert (results.left_out, results.failed) == (["search"], [])
+
+
+def test_interval_coverage(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coverage = benchmark(root, "interval_coverage")
+    rows = [coverage.proportion_row(10, 0.9, 0.1, 30), coverage.area_row(10, 0.9, 0.1, 5)]
+    assert rows[0][:4] == ["10", "90 %", "0.1", "0.00"]
+    assert coverage.proportion_row(10, 0.9, 0.1, 30) == rows[0]
+    holds = [float(cell.partition(" %")[0]) for cell in rows[0][4:]]
+    assert holds[0] < holds[2] <= 100
+    coverage.print_table(["walls"], [["41"], ["400"]])
+    assert capsys.readouterr().out == "| walls |\n| --- |\n| 41 |\n| 400 |\n\n"

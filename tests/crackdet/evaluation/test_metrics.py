@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, intervals against a plain loop over resampled images."""
+"""Metrics against scikit-learn; what their intervals promise stands in test_intervals.py."""
 
 import json
 import time
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crackdet.evaluation import METRICS, expected_calibration_error, metrics_row
+from crackdet.evaluation.intervals import share_interval
 
 
 def random_case(seed, n=400, groups=60, ties=False):
@@ -60,7 +61,7 @@ def test_row_equals_scikit_learn(seed, ties):
     assert row["positive_groups"] == np.unique(groups[labels == 1]).size
 
 
-def test_intervals_equal_a_plain_loop_over_resampled_images():
+def test_resampling_equals_a_plain_loop_over_resampled_images():
     labels, scores, groups = random_case(5, n=150, groups=20, ties=True)
     row = metrics_row(labels, scores, threshold=0.5, groups=groups, bootstrap=40, seed=9)
     names, numbers = np.unique(groups, return_inverse=True)
@@ -71,8 +72,9 @@ def test_intervals_equal_a_plain_loop_over_resampled_images():
     for draw in draws:  # Every image as often as its group was drawn, then metrics as usual.
         images = np.repeat(np.arange(labels.size), draw[numbers])
         resampled.append(metrics_row(labels[images], scores[images], threshold=0.5, bootstrap=0))
-    for name in METRICS:
-        expected = np.percentile([r[name] for r in resampled], (2.5, 97.5))
+    for name in ("average_precision", "ece"):
+        variance = np.var([r[name] for r in resampled]) * 20 / 19
+        expected = share_interval(row[name], variance, 20)
         assert row["intervals"][name] == pytest.approx(expected, abs=1e-12), name
 
 
@@ -91,22 +93,6 @@ def test_groups_that_err_together_widen_the_interval():
     assert width(groups=groups) / width() == pytest.approx(np.sqrt(20), rel=0.2)
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says():
-    covered = 0
-    for seed in range(200):
-        random = np.random.default_rng(seed)
-        labels = np.ones(300, int)
-        labels[:150] = 0
-        right = np.repeat(random.random(100) < 0.85, 3)
-        scores = np.where(right, labels, 1 - labels) * 0.8 + 0.1
-        row = metrics_row(
-            labels, scores, threshold=0.5, groups=np.arange(300) // 3, bootstrap=200, seed=seed
-        )
-        low, high = row["intervals"]["accuracy"]
-        covered += low <= 0.85 <= high
-    assert 0.89 <= covered / 200 <= 0.99
-
-
 def test_same_seed_repeats_to_the_bit_and_another_does_not():
     labels, scores, groups = random_case(1)
     rows = [
@@ -123,7 +109,7 @@ def test_same_seed_repeats_to_the_bit_and_another_does_not():
     levels=st.integers(1, 4),
     threshold=st.sampled_from([0.0, 0.5, 2.0]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_row_is_json_and_in_range(labels, seed, levels, threshold):
     random = np.random.default_rng(seed)
     scores = random.integers(0, levels, len(labels)) / max(levels - 1, 1)
@@ -135,7 +121,8 @@ def test_any_row_is_json_and_in_range(labels, seed, levels, threshold):
             assert row[name] is None or 0 <= row[name] <= 1
         if row["intervals"][name] is not None:
             low, high = row["intervals"][name]
-            assert low <= high
+            assert low < high
+            assert low <= row[name] <= high
             assert row[name] is not None
 
 
@@ -144,9 +131,16 @@ def test_an_absent_class_gives_null_and_not_a_number():
     assert row["recall"] is row["auroc"] is row["average_precision"] is row["precision"] is None
     assert row["intervals"]["auroc"] is None
     assert row["accuracy"] == 1.0
+    assert (row["positive_groups"], row["negative_groups"]) == (0, 3)
     row = metrics_row([1, 1], [0.1, 0.9], threshold=0.5)
     assert row["false_alarm_rate"] is row["recall_at_far_1pct"] is None
     assert row["recall"] == 0.5
+
+
+def test_a_single_image_has_figures_and_no_interval():
+    row = metrics_row([1], [0.9], threshold=0.5)
+    assert row["recall"] == row["accuracy"] == 1.0
+    assert set(row["intervals"].values()) == {None}
 
 
 def test_one_score_for_all_ranks_nothing():
