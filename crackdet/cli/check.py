@@ -47,11 +47,19 @@ class Picture:
 
 
 def execute(arguments: Namespace) -> int:
-    """Prints the findings; returns 1 when --strict is given and splits share a piece of wall."""
+    """Prints the findings; returns 1 when --strict is given and anything is amiss."""
     import_keras()
-    from crackdet.images import read_image
-    from tfds_builder.grouping import connected_groups, find_links
+    import numpy as np
 
+    from crackdet.data.groups import compiled, given_groups
+    from crackdet.data.labelled_folder import contradiction_note, contradictions
+    from crackdet.data.walls import Leakage, Walls
+    from crackdet.images import read_image
+    from tfds_builder.grouping import find_links
+
+    options = cli.resolve(vars(arguments), arguments.source, cli.GROUPS)
+    if options["group_by"] is not None:
+        compiled(options["group_by"])  # says what is wrong with it before images are read
     bits = None
     with shown_progress(arguments.verbose) as progress:
         if Path(arguments.source).is_dir():
@@ -64,14 +72,25 @@ def execute(arguments: Namespace) -> int:
             progress=progress and (lambda text, done, total: progress(done, total, text)),
         )
     rows = [_row(pictures[a], pictures[b], links, i) for i, (a, b) in enumerate(_pairs(links))]
-    groups = connected_groups(len(pictures), links)
-    leaks = _print_findings(pictures, unreadable, rows, groups)
+    keys = [picture.key for picture in pictures]
+    folder = Path(arguments.source) if Path(arguments.source).is_dir() else None
+    given, groups_note = given_groups(keys, **options, folder=folder)
+    walls = Walls.of_links([picture.digest for picture in pictures], links, given)
+    leakage = Leakage.between(walls, np.array([picture.split for picture in pictures], "U10"))
+    contradictory = contradictions(pictures)
+    _print_findings(pictures, unreadable, rows, walls.groups)
+    for note in (groups_note, contradiction_note(contradictory)):
+        if note:
+            print(printable(note))
     _print_leakage(pictures, links)
+    if leakage.known:
+        print(leakage.words())
     if arguments.out:
         _write(arguments.out, unreadable, rows)
         print(f"Findings: {arguments.out}")
-    print(f"Next: crackdet data group {arguments.source} --out groups.csv")
-    return int(arguments.strict and leaks > 0)
+    source = cli.source_words(arguments, arguments.source)
+    print(f"Next: crackdet data group {source} --out groups.csv")
+    return int(arguments.strict and bool(unreadable or contradictory or leakage.leaks))
 
 
 def _of_folder(
@@ -79,6 +98,7 @@ def _of_folder(
 ) -> tuple[list[Picture], list[tuple[str, str]], int | None]:
     """Returns the readable pictures below a folder, (file, reason) of the others, and the bits."""
     from crackdet.data.folders import read_files
+    from crackdet.sample_bits import bits_note
 
     folder = Path(arguments.source)
     listing = list_pictures(folder)
@@ -98,6 +118,8 @@ def _of_folder(
             continue
         bits = file.bits or bits
         pictures.append(Picture(key, path, file.digest, split, label))
+    if note := bits_note(bits):
+        print(note)
     return pictures, unreadable, bits
 
 
@@ -117,7 +139,7 @@ def _splits_and_labels(
     except CrackdetError as error:
         if any(options.values()):
             raise
-        print(f"Classes: each folder counts as one. {error}")
+        print(printable(f"Each folder is taken for a class. {error}"))
         places = [path.relative_to(folder).parts[:-1] for path in paths]
         return [
             (
@@ -127,7 +149,9 @@ def _splits_and_labels(
             )
             for path, place in zip(paths, places, strict=True)
         ]
-    print(" ".join((labelling.in_words, *labelling.remarks, *labelling.findings)))
+    if arguments.strict and labelling.findings:
+        raise CrackdetError(f"{folder}: {labelling.findings[0]} (--strict)")
+    print(printable(" ".join((labelling.in_words, *labelling.remarks, *labelling.findings))))
     return [
         (path, split, ("sound", "cracked")[label])
         for path, split, label in zip(paths, splits, labelling.labels, strict=True)
@@ -181,8 +205,8 @@ def _print_findings(
     unreadable: Sequence[tuple[str, str]],
     rows: Sequence[dict[str, Any]],
     groups: Any,
-) -> int:
-    """Prints the counts and returns the number of links between splits."""
+) -> None:
+    """Prints the counts."""
     for _, reason in unreadable:
         print(printable(reason))
     found = Counter(row["finding"] for row in rows)
@@ -201,7 +225,6 @@ def _print_findings(
     print(f"{len(sizes)} groups, the largest of {max(sizes.values(), default=0)} images")
     print(f"{len(across)} pairs with different classes")
     print(f"{len(leaks)} pairs in different splits")
-    return len(leaks)
 
 
 def _print_leakage(pictures: Sequence[Picture], links: "Links") -> None:

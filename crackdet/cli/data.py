@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from crackdet.cli import check
 from crackdet.cli import options as cli
 from crackdet.cli.progress import shown_progress
-from crackdet.cli.readers import one_of
 from crackdet.errors import CrackdetError
 from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
@@ -25,15 +24,7 @@ def add_parser(subparsers: Any) -> None:
         "data", help="build, describe, check or group a data set", allow_abbrev=False
     )
     parts = parser.add_subparsers(title="what to do", metavar="WHAT", required=True)
-    build = _add_part(parts, "build", execute_build, "make a TFDS data set, once")
-    build.add_argument(
-        "--file-format",
-        type=one_of("array_record", "tfrecord"),
-        default="array_record",
-        metavar="NAME",
-        help="array_record, which crackdet reads, or tfrecord, which tfds.load reads as a "
-        "tf.data.Dataset (default array_record)",
-    )
+    _add_part(parts, "build", execute_build, "make a TFDS data set, once")
     info = _add_part(parts, "info", execute_info, "count images, classes and groups")
     group = _add_part(
         parts, "group", execute_group, "write each image's group and leak-free split to a table"
@@ -47,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     )
     cli.add(checked, *cli.LABELLING, title="classes of a folder")
     checked.add_argument("--out", metavar="FILE", help="writes each finding to this CSV file")
+    cli.add(checked, *cli.GROUPS, title="groups")
     cli.add_strict(checked)
 
 
@@ -64,10 +56,7 @@ def execute_build(arguments: Namespace) -> None:
             "concrete_cracks/random or demo; a folder is used as it is."
         )
     builder = concrete_cracks.prepare(
-        config or "grouped",
-        data_dir=arguments.data_dir,
-        manual_dir=arguments.manual_dir,
-        file_format=arguments.file_format,
+        config or "grouped", data_dir=arguments.data_dir, manual_dir=arguments.manual_dir
     )
     print(f"Built: {builder.data_path}")
     print(f"Next: crackdet run --data {arguments.source} --out runs/{config or name}")
@@ -90,7 +79,7 @@ def execute_info(arguments: Namespace) -> None:
     print(data.classes)
     if data.notes:
         print(data.notes)
-    print(f"Next: crackdet data check {arguments.source}")
+    print(f"Next: crackdet data check {cli.source_words(arguments, arguments.source)}")
 
 
 def _print_uncut(error: "CutError") -> None:
@@ -115,7 +104,8 @@ def execute_group(arguments: Namespace) -> None:
     if data.notes:
         print(data.notes)
     print(f"Groups: {arguments.out}")
-    print(f"Next: crackdet run --data {arguments.source} --out DIR")
+    source = cli.source_words(arguments, arguments.source)
+    print(f"Next: crackdet run --data {source} --groups {arguments.out} --out DIR")
 
 
 def _add_part(

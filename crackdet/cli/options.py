@@ -5,6 +5,7 @@ command's parser; `resolve` returns what was given, with the data set's defaults
 """
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -136,9 +137,9 @@ OPTIONS = {
     "bootstrap": Option(whole(1), "N", "resamples behind the 95%% intervals"),
 }
 
-GROUPING = ("group_by", "groups", "audit")
+GROUPS = ("group_by", "groups")
 LABELLING = ("positive", "labels")
-CUTTING = ("validation_fraction", "test_fraction", *GROUPING, *LABELLING, "seed")
+CUTTING = ("validation_fraction", "test_fraction", *GROUPS, "audit", *LABELLING, "seed")
 LOADING = ("image_size", "batch_size", *CUTTING)
 BACKBONE = ("alpha", "weights")
 SEARCH = (
@@ -211,6 +212,13 @@ def add_strict(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> Non
         action="store_true",
         help="anything amiss is an error: unreadable or contradictory images, splits that leak",
     )
+
+
+def source_words(arguments: argparse.Namespace, source: str) -> str:
+    """Returns a source as a next command is to name it, with what was said of its labels."""
+    given = vars(arguments)
+    said = [word for name in LABELLING if given.get(name) for word in (flag(name), given[name])]
+    return shlex.join([source, *said])
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:

@@ -47,4 +47,5 @@ def execute(arguments: Namespace) -> None:
     stages.say(
         f"Pictures: {', '.join(path.name for path in pictures)} in {folder / files.PICTURES}"
     )
-    stages.say(f"Next: crackdet train --data {arguments.data} --out DIR --from {folder}")
+    source = cli.source_words(arguments, arguments.data)
+    stages.say(f"Next: crackdet train --data {source} --out DIR --from {folder}")

@@ -5,13 +5,15 @@ only where each of its words is understood.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from crackdet.data.folder_names import NEUTRAL_WORDS, segments, word_set, words
 
 Side = int | None  # 0 sound, 1 cracked, None not understood
+
+NAME_IT = 'name it with --positive NAME (in Python positive="NAME")'
 
 # English first: words of other languages follow.
 _ENGLISH = {
@@ -31,14 +33,17 @@ _ENGLISH = {
 }
 _OTHER_LANGUAGES = {
     "crack": """
-        fissure fissures fissured fissuree lezarde lezardes riss risse rissig gerissen grieta
-        grietas agrietado fisura fisuras fisurado fissura fissuras fissurado trinca trincas
-        rachadura rachaduras crepa crepe crepato fessura fessure fessurato scheur scheuren gescheurd
-        spricka sprickor sprucken revne revner sprekk sprekker halkeama halkeamat pekniecie
-        pekniecia pekniec spekany trhlina trhliny trhlin catlak catlaklar retak retakan
-        ρωγμή ρωγμές трещина трещины трещин тріщина тріщини тріщин شق شقوق ترک दरार दरारें รอยร้าว
-        รอยแตก 裂缝 裂縫 裂纹 裂紋 开裂 開裂 龟裂 龜裂 ひび ひび割れ ひびわれ ヒビ ヒビ割れ 亀裂
-        クラック 균열 크랙
+        fissure fissures fissured fissuree fissurees lezarde lezardes
+        riss risse rissen rissig gerissen scheur scheuren gescheurd
+        grieta grietas agrietado agrietada fisura fisuras fisurado fisurada
+        fissura fissuras fissurado fissurada trinca trincas trincado rachadura rachaduras
+        crepa crepe crepato fessura fessure fessurato
+        spricka sprickor sprucken revne revner sprekk sprekker halkeama halkeamat
+        pekniecie pekniecia pekniec spekany trhlina trhliny trhlin
+        трещина трещины трещин трещиной трещинами тріщина тріщини тріщин ρωγμή ρωγμές
+        catlak catlaklar retak retakan شق شقوق ترک दरार दरारें รอยร้าว รอยแตก
+        裂缝 裂縫 裂纹 裂紋 裂痕 开裂 開裂 龟裂 龜裂
+        ひび ひび割れ ひびわれ ヒビ ヒビ割れ 亀裂 クラック 균열 크랙
     """,
     "flaw": """
         positiv positif positivo schaden beschädigt defekt schlecht dañado danado defecto defectuoso
@@ -134,11 +139,31 @@ def sides_of(names: Sequence[str], parent: str = "") -> list[Side]:
     for index, name in enumerate(names):
         if sides[index] is None:
             sides[index] = _sdnet_side(name, names, parent)
-    for negated, name in enumerate(names):
-        for base, other in enumerate(names):
-            if sides[negated] is sides[base] is None and _negates(name, other):
-                sides[negated], sides[base] = 0, 1
+    unclear = {
+        "".join(_bare(name)): index
+        for index, (name, side) in enumerate(zip(names, sides, strict=True))
+        if side is None and _may_be_negated(name)
+    }
+    for whole, base in unclear.items():
+        for negation in (*(word + whole for word in _ENGLISH_NEGATIONS), whole + "free"):
+            if negation in unclear:
+                sides[unclear[negation]], sides[base] = 0, 1
     return sides
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Returns names as a sentence shows them.
+
+    Example:
+
+    >>> listed(["b", "a"])
+    "'a' and 'b'"
+    """
+    shown = list(map(repr, sorted(names)))
+    if len(shown) > most:
+        shown[most:] = [f"{len(shown) - most} more"]
+    *head, last = shown
+    return f"{', '.join(head)} and {last}" if head else last
 
 
 def same_name(name: str) -> str:
@@ -200,18 +225,6 @@ def _sdnet_side(name: str, names: Sequence[str], parent: str) -> Side:
     return side if beside or parent.casefold() == part else None
 
 
-def _negates(name: str, base: str) -> bool:
-    """Whether a name is another one behind a negation, whatever that is."""
-    of_name, of_base = _bare(name), _bare(base)
-    if len("".join(of_base)) < 4 or any(_no_flaw(word) for word in of_base):
-        return False
-    whole = "".join(of_base)
-    return "".join(of_name) in {
-        whole + "free",
-        *(word + whole for word in _ENGLISH_NEGATIONS),
-    }
-
-
 def _bare(name: str) -> list[str]:
     """Returns the words that matter in a comparison, each in the singular."""
     return [_singular(word) for word in words(name) if word not in NEUTRAL_WORDS]
@@ -219,6 +232,12 @@ def _bare(name: str) -> list[str]:
 
 def _singular(word: str) -> str:
     return word.removesuffix("s") if len(word) > 3 and not word.endswith("ss") else word
+
+
+def _may_be_negated(name: str) -> bool:
+    """Whether "no" before a name that is not understood makes it the sound one."""
+    bare = _bare(name)
+    return len("".join(bare)) >= 4 and not any(map(_no_flaw, bare))
 
 
 def _no_flaw(word: str) -> bool:

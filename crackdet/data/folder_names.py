@@ -29,12 +29,13 @@ NEUTRAL_WORDS = word_set(
     """
     image images img imgs picture pictures pic pics photo photos jpg jpeg png sample samples
     example examples patch patches tile tiles crop crops frame frames data dataset set sets folder
-    files class label type category concrete wall walls surface surfaces deck decks bridge bridges
-    pavement pavements slab slabs facade the an of with has have having contains containing
-    present bild bilder foto fotos imagen imagenes imagem imagens immagine immagini obrazy beton
-    hormigon concreto calcestruzzo betong бетон mit avec con com med met
-    图 图片 图像 照片 样本 表面 类 的 有 混凝土 画像 写真 の あり 有り コンクリート
-    이미지 사진 표면 있음 콘크리트
+    files class label type category
+    concrete wall walls surface surfaces deck decks bridge bridges pavement pavements slab slabs
+    facade the an any of with has have having contains containing present visible detected found
+    bild bilder foto fotos imagen imagenes imagem imagens immagine immagini obrazy
+    beton hormigon concreto calcestruzzo betong бетон mit avec con com med met
+    图 图片 图像 照片 样本 表面 类 的 有 混凝土
+    画像 写真 の あり 有り コンクリート 이미지 사진 표면 있음 콘크리트
     """
 )
 
@@ -52,6 +53,7 @@ _PHRASES = (
     (re.compile(r"\b(?:w o|free (?:of|from)|absence of)\b"), "without"),
     (re.compile(r"\bnone(?= .)"), "no"),
     (re.compile(r"\bnot an?\b"), "not"),
+    (re.compile(r"(?<=.)[無无]\b"), "なし"),
 )
 
 

@@ -3,13 +3,13 @@
 import os
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from crackdet.data.tables import read_column
 from crackdet.data.walls import joined_groups
-from crackdet.errors import CrackdetError, UsageError
+from crackdet.errors import UsageError
 
 # SDNET2018 cuts each photo into a few hundred patches named PHOTO-NUMBER, such as 7001-115.jpg.
 _SDNET_NAME = re.compile(r"(\d{3,4})-[1-9]\d{0,2}")
@@ -19,7 +19,10 @@ GroupsFile = str | os.PathLike[str]
 
 
 def given_groups(
-    keys: Sequence[str], group_by: str | None = None, groups: GroupsFile | None = None
+    keys: Sequence[str],
+    group_by: str | None = None,
+    groups: GroupsFile | None = None,
+    folder: Path | None = None,
 ) -> tuple[np.ndarray, str]:
     """Returns what the user knows of which pictures belong together.
 
@@ -27,7 +30,9 @@ def given_groups(
         keys: For each picture its path below the data's folder, with slashes.
         group_by: A regular expression; pictures in whose path its first group is the same belong
             together.
-        groups: A CSV file of `path` and `group`, as `crackdet data group` writes it.
+        groups: A CSV file of paths (see `crackdet.data.tables.read_column`) and groups, as
+            `crackdet data group` writes it.
+        folder: The data's folder, if they have one.
 
     Returns:
         int64 `(count,)`, -1 for pictures of which nothing is said, and a sentence on what was
@@ -43,14 +48,11 @@ def given_groups(
         found.append(_numbered(names))
         notes.append(_note(f"--group-by {group_by!r}", found[-1], "match"))
     if groups is not None:
-        table = read_column(groups, "group")
-        if keys and not any(key in table for key in keys):
-            raise CrackdetError(
-                f"{os.fspath(groups)} names none of the {len(keys)} pictures: its paths must be "
-                f"those below the data's folder, such as {keys[0]}."
-            )
-        found.append(_numbered([table.get(key) or None for key in keys]))
+        table = read_column(Path(groups), ("group", "groups", "wall", "photo"), keys, folder)
+        found.append(_numbered(table.values))
         notes.append(_note(os.fspath(groups), found[-1], "name"))
+        if table.lost:
+            notes.append(f"{len(table.lost)} of its rows name no picture, {table.lost[0]} first.")
     if not found:
         return _sdnet_photos(keys)
     joined = joined_groups(*found)

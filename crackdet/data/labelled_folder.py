@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from crackdet.data.dataset import make_universe
 from crackdet.data.folders import FolderImage, Progress, bits_of, list_folder
@@ -18,6 +18,18 @@ from crackdet.errors import CrackdetError
 from crackdet.sample_bits import bits_note
 
 _MOST_NAMED = 10
+
+
+class _Labelled(Protocol):
+    @property
+    def key(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def label(self) -> Any: ...
+
+
+_P = TypeVar("_P", bound=_Labelled)
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,9 @@ def read_folder(
     listing = list_folder(
         path, positive=positive, labels=labels, for_training=for_training, progress=progress
     )
-    images, contradictory = without_contradictions(listing.images)
+    contradictory = contradictions(listing.images)
+    left_out = {image.digest for copies in contradictory for image in copies}
+    images = [image for image in listing.images if image.digest not in left_out]
     notes = list(listing.remarks)
     for note in (listing.skipped and f"{listing.skipped}.", bits_note(bits_of(images))):
         if note:
@@ -117,7 +131,7 @@ def read_folder(
             raise CrackdetError(f"{path}: {finding} (--strict)")
         warnings.warn(finding, stacklevel=3)
         notes.append(finding)
-    given, groups_note = given_groups([image.key for image in images], group_by, groups)
+    given, groups_note = given_groups([image.key for image in images], group_by, groups, path)
     walls = find_walls(images, given, compare=audit, verbose=verbose, progress=progress)
     if groups_note:
         notes.append(groups_note)
@@ -126,28 +140,24 @@ def read_folder(
     )
 
 
-def without_contradictions(
-    images: Sequence[FolderImage],
-) -> tuple[list[FolderImage], list[list[FolderImage]]]:
-    """Divides pictures into those of one class each, and sets of copies that have two."""
-    copies: dict[str, list[FolderImage]] = defaultdict(list)
-    for image in images:
-        copies[image.digest].append(image)
-    contradictory = [each for each in copies.values() if len({image.label for image in each}) > 1]
-    left_out = {image.digest for each in contradictory for image in each}
-    return [image for image in images if image.digest not in left_out], contradictory
+def contradictions(pictures: Iterable[_P]) -> list[list[_P]]:
+    """Returns the sets of exact copies that stand under more than one class."""
+    copies: dict[str, list[_P]] = defaultdict(list)
+    for picture in pictures:
+        copies[picture.digest].append(picture)
+    return [each for each in copies.values() if len({picture.label for picture in each}) > 1]
 
 
-def contradiction_note(contradictory: Sequence[Sequence[FolderImage]]) -> str:
+def contradiction_note(contradictory: Sequence[Sequence[_Labelled]]) -> str:
     """Returns a sentence on copies under both classes; empty when there are none."""
     if not contradictory:
         return ""
-    named = [" = ".join(image.key for image in each) for each in contradictory[:_MOST_NAMED]]
+    named = [" = ".join(each.key for each in copies) for copies in contradictory[:_MOST_NAMED]]
     more = len(contradictory) - len(named)
     return (
-        f"{sum(map(len, contradictory))} pictures were left out, whose labels contradict each "
-        f"other: the same file stands under both classes ({', '.join(named)}"
-        f"{f', and {more} more' if more else ''})."
+        f"The labels of {sum(map(len, contradictory))} pictures contradict each other: the same "
+        f"file stands under both classes ({', '.join(named)}{f', and {more} more' if more else ''})"
+        "; none of them is used."
     )
 
 

@@ -4,15 +4,13 @@ from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from os import PathLike
 from pathlib import Path
 
-from crackdet.data.class_names import Labels, same_name, sides_of
+from crackdet.data.class_names import NAME_IT, Labels, listed, same_name, sides_of
 from crackdet.data.dataset import DEFAULT_CLASSES, classes_in_words
 from crackdet.data.folder_names import split_of
 from crackdet.data.label_file import label_by_file
 from crackdet.errors import CrackdetError
 
 Folders = tuple[str, ...]  # the folders above a picture, split folders taken out
-
-NAME_IT = 'name it with --positive NAME (in Python positive="NAME")'
 
 
 def label_pictures(
@@ -90,12 +88,10 @@ def _understood_classes(folder: Path, places: Sequence[Folders]) -> dict[Folders
     classes = _classes_below((), set(places))
     if classes is None:
         raise CrackdetError(_question(folder, _doubtful_names(places)))
-    for place in places:
+    for place in set(places):
         above = _class_folder(place, classes)
-        if above is None:
-            continue
-        for name in place[len(above) :]:
-            if sides_of([name]) == [1 - classes[above]]:
+        for name in place[len(above) :] if above else ():
+            if above and sides_of([name]) == [1 - classes[above]]:
                 raise CrackdetError(
                     f"{'/'.join(place)} in {folder} names both sides, {above[-1]!r} and {name!r}: "
                     f"if {above[-1]!r} is a class, say which class shows cracks and {NAME_IT}."
@@ -118,11 +114,12 @@ def _classes_below(prefix: Folders, places: Set[Folders]) -> dict[Folders, int] 
     understood = len(here) == len(names)
     if understood and set(sides) == {0, 1}:
         return here
+    trees: dict[str, set[Folders]] = {}
+    for place in filter(None, places):
+        trees.setdefault(place[0], set()).add(place[1:])
     below: dict[Folders, int] = {}
     for name in names:
-        found = _classes_below(
-            (*prefix, name), {place[1:] for place in places if place and place[0] == name}
-        )
+        found = _classes_below((*prefix, name), trees[name])
         if found is None:
             break
         below |= found
@@ -142,7 +139,7 @@ def _chosen_classes(
     sound = {name for names in siblings if names & chosen for name in names - chosen}
     if len({same_name(name) for name in sound}) > 1 and set(sides_of(sorted(sound))) != {0}:
         raise CrackdetError(
-            f"{folder} holds {len(sound) + 1} classes, {_listed(sound | chosen)}, and two are "
+            f"{folder} holds {len(sound) + 1} classes, {listed(sound | chosen)}, and two are "
             f"needed: leave one beside {positive!r}, or give the labels with --labels FILE."
         )
     sides = dict.fromkeys(sound, 0) | dict.fromkeys(chosen, 1)
@@ -171,7 +168,7 @@ def _chosen_names(
     if not chosen:
         raise CrackdetError(
             f"{folder} has no class folder {positive!r}, which --positive names: it has "
-            f"{_listed(_doubtful_names(places))}."
+            f"{listed(_doubtful_names(places))}."
         )
     return chosen
 
@@ -196,19 +193,19 @@ def _question(folder: Path, names: Sequence[str]) -> str:
     """Returns the sentence that asks which class is the crack."""
     if len(names) > 2:
         return (
-            f"{folder} holds {len(names)} classes, {_listed(names)}, and two are needed, without "
+            f"{folder} holds {len(names)} classes, {listed(names)}, and two are needed, without "
             "crack and with crack: move the others out, or give the labels with --labels FILE."
         )
     if len(names) == 1:
         return (
-            f"{folder} holds one class folder, {_listed(names)}, which does not say whether it "
+            f"{folder} holds one class folder, {listed(names)}, which does not say whether it "
             f"shows cracks: if it does, {NAME_IT}; else call it 'sound'."
         )
     sides = sides_of(names)
     if sides == [1, 1] or sides == [0, 0]:
         word = "cracked" if sides[0] else "sound"
-        return f"{_listed(names)} of {folder} both read as {word}: if one is the crack, {NAME_IT}."
-    return f"Which of {_listed(names)} of {folder} shows cracks is not clear: {NAME_IT}."
+        return f"{listed(names)} of {folder} both read as {word}: if one is the crack, {NAME_IT}."
+    return f"Which of {listed(names)} of {folder} shows cracks is not clear: {NAME_IT}."
 
 
 def _doubtful_names(places: Sequence[Folders]) -> list[str]:
@@ -239,8 +236,3 @@ def _shared(places: Sequence[Folders]) -> Folders:
 
 def _names(classes: Mapping[Folders, int], side: int) -> list[str]:
     return sorted({place[-1] for place, each in classes.items() if each == side})
-
-
-def _listed(names: Iterable[str]) -> str:
-    *head, last = map(repr, sorted(names))
-    return f"{', '.join(head)} and {last}" if head else last

@@ -35,34 +35,27 @@ def find_walls(
         progress: Called as `progress(done, total, text)` while crops are compared.
     """
     digests = [image.digest for image in images]
-    walls = Walls.of_groups(digests, given)
-    if not compare or len(set(digests)) < 2:
-        return dataclasses.replace(walls, compared=compare)
+    if not compare or not images:
+        return Walls.of_groups(digests, given)
     from tfds_builder.concrete_cracks.splits import shipped_table
-    from tfds_builder.grouping import connected_groups, find_links, twin_groups
+    from tfds_builder.grouping import find_links
 
     table = shipped_table()
     if all(digest in table for digest in digests):
-        twins, groups = (
+        crops, groups = (
             np.array([int(table[digest][unit]) for digest in digests])
             for unit in ("twin_group", "group")
         )
-        overlaps = walls.overlaps
-    else:
-        # Each content once: of its copies all is known.
-        first = np.unique(walls.contents, return_index=True)[1]
-        if verbose:
-            print(f"Looking for crops of the same wall among {len(first)} pictures.")
-        links = find_links(
-            [images[i].path for i in first.tolist()],
-            decode=partial(read_image, bits=bits_of(images)),
-            progress=progress and (lambda text, done, total: progress(done, total, text)),
-        )
-        crops = twin_groups(len(first), links)
-        overlaps = np.stack([crops[links.first], crops[links.second]], axis=1)
-        twins = crops[walls.contents]
-        groups = connected_groups(len(first), links)[walls.contents]
-    return Walls(walls.contents, twins, overlaps, joined_groups(walls.groups, groups), True)
+        known = Walls.of_groups(digests, joined_groups(groups, given), compared=True)
+        return dataclasses.replace(known, crops=crops)
+    if verbose:
+        print(f"Looking for crops of the same wall among {len(images)} pictures.")
+    links = find_links(
+        [image.path for image in images],
+        decode=partial(read_image, bits=bits_of(images)),
+        progress=progress and (lambda text, done, total: progress(done, total, text)),
+    )
+    return Walls.of_links(digests, links, given)
 
 
 def complete_splits(

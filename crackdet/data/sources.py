@@ -42,8 +42,8 @@ def load_data(
 ) -> CrackData:
     r"""Loads a data set for training, validation and test.
 
-    TensorFlow is not needed: a TFDS data set is built and read as array_record, which TFDS does
-    without it. It is needed to read the tfrecord files of `tfds.load` and `as_dataset`.
+    TensorFlow is not needed: a TFDS data set is read as array_record. Where TensorFlow is
+    installed, tfrecord files stand beside it, for `tfds.load` and `as_dataset`.
 
     Args:
         source: One of
@@ -160,9 +160,7 @@ def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: An
 
     config = text.partition("/")[2] or "grouped"
     try:
-        builder = concrete_cracks.prepare(
-            config, data_dir=data_dir, manual_dir=manual_dir, file_format="array_record"
-        )
+        builder = concrete_cracks.prepare(config, data_dir=data_dir, manual_dir=manual_dir)
     except concrete_cracks.DataSourceError as error:
         raise CrackdetError(str(error)) from error
     records = {

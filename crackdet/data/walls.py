@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tfds_builder.grouping import Links
 
 # Which split must not know which, the gravest first.
 _PAIRS = (("test", "train"), ("test", "validation"), ("validation", "train"))
@@ -49,6 +52,23 @@ class Walls:
         contents = np.unique(np.array(digests, "U16"), return_inverse=True)[1]
         joined = contents if groups is None else joined_groups(contents, groups)
         return cls(contents, contents, np.empty((0, 2), np.int64), joined, compared)
+
+    @classmethod
+    def of_links(cls, digests: Sequence[str], links: "Links", groups: np.ndarray) -> "Walls":
+        """Returns what content keys, links and groups tell.
+
+        Args:
+            digests: Content key of each picture.
+            links: Twins and overlapping crops among the pictures.
+            groups: Further groups, as in `of_groups`.
+        """
+        from tfds_builder.grouping import connected_groups, twin_groups
+
+        walls = cls.of_groups(digests, groups)
+        crops = joined_groups(walls.contents, twin_groups(len(digests), links))
+        overlaps = np.stack([crops[links.first], crops[links.second]], axis=1)
+        joined = joined_groups(walls.groups, connected_groups(len(digests), links))
+        return cls(walls.contents, crops, overlaps, joined, True)
 
 
 @dataclass(frozen=True)

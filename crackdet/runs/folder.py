@@ -8,6 +8,7 @@ from typing import Any
 
 from crackdet.errors import CrackdetError
 from crackdet.files import is_partial, read_json, write_json
+from crackdet.names import escaped
 from crackdet.runs.files import CONFIG, SECONDS
 from crackdet.runs.record import flag
 
@@ -21,9 +22,12 @@ def open_folder(out: str, options: Mapping[str, Any]) -> Path:
             not have, such as those of a fit after a search alone, are free.
 
     Raises:
-        CrackdetError: If the folder holds other things, or a run with other options.
+        CrackdetError: If the folder holds other things, or a run with other options, or has a name
+            that TensorBoard cannot write to.
     """
     folder = Path(out)
+    if escaped(out) != out:
+        raise CrackdetError(f"--out {out} is no name in UTF-8: give the run's folder another one.")
     if folder.exists() and not folder.is_dir():
         raise CrackdetError(f"--out {out} is a file: name a folder.")
     if not (folder / CONFIG).exists():

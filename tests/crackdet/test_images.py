@@ -1,9 +1,11 @@
 """The one reader: every format a camera or a scanner writes, and every way a file can be bad."""
 
 import io
+import os
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from PIL import Image
 
 from crackdet import images as module
 from crackdet.errors import CrackdetError
-from crackdet.images import read_image, read_images, resize
+from crackdet.images import read_image, read_images, require_patch, resize
 
 
 def encode(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -24,6 +26,12 @@ def encode(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
 
 WHOLE_FILES = {
     form: encode(Image.effect_noise((24, 24), 80), form) for form in ("JPEG", "PNG", "TIFF", "GIF")
+}
+_RAMP = np.arange(32 * 32 * 3, dtype=np.uint16).reshape(32, 32, 3)
+WHOLE_FILES |= {
+    f"16 bits of {kind}{suffix}": bytes(cv2.imencode(suffix, values)[1])
+    for suffix in (".png", ".tif", ".jp2", ".ppm")
+    for kind, values in (("grey", _RAMP[..., 0]), ("colour", _RAMP))
 }
 
 
@@ -138,6 +146,39 @@ def test_bad_files_are_refused_by_name(tmp_path: Path, content: bytes, message: 
     path.write_bytes(content)
     with pytest.raises(CrackdetError, match=rf"Cannot read .*bad\.jpg: .*({message})"):
         read_image(path)
+
+
+def test_heic_is_read_or_told_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    flat = Image.new("RGB", (64, 48), (90, 120, 150))
+    encoded = encode(flat, "HEIF", quality=100)
+    np.testing.assert_allclose(read_image(encoded), np.asarray(flat), atol=3)
+    monkeypatch.setattr(module, "reads_heif", lambda: False)
+    monkeypatch.setattr(Image, "ID", [form for form in Image.ID if form != "HEIF"])
+    with pytest.raises(CrackdetError, match=r"a\.jpg: it is a HEIC picture.*crackdet\[heic\]"):
+        read_image(encoded, name="a.jpg")
+
+
+def test_what_a_file_cannot_be_is_refused_without_opening_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(CrackdetError, match=r"pipe\.jpg: it is no regular file"):
+        read_image(tmp_path / "pipe.jpg")
+    with open(tmp_path / "film.jpg", "wb") as file:
+        file.truncate(module.MAX_BYTES + 1)  # a hole, which takes no disk
+    with pytest.raises(CrackdetError, match=r"film\.jpg: it has 1\.4 GB"):
+        read_image(tmp_path / "film.jpg")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 600), st.integers(1, 600))
+def test_a_patch_has_two_sides(height: int, width: int) -> None:
+    pixels = np.broadcast_to(np.uint8(0), (height, width, 3))
+    if min(height, width) >= 16 and max(height, width) <= 32 * min(height, width):
+        require_patch(pixels, "a.jpg")
+    else:
+        with pytest.raises(CrackdetError, match=rf"a\.jpg: {width}x{height} pixels are no patch"):
+            require_patch(pixels, "a.jpg")
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:

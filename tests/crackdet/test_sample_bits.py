@@ -53,6 +53,24 @@ def tiff(values: np.ndarray, tags: dict[int, object] | None = None) -> bytes:
     return buffer.getvalue()
 
 
+def hand_made_tiff(
+    shape: tuple[int, ...], bits: list[int], pixels: bytes, more: dict[int, int] | None = None
+) -> bytes:
+    """Returns an uncompressed TIFF of one strip, as no library here writes it."""
+    height, width = shape
+    tags = {256: width, 257: height, 259: 1, 262: 2 if len(bits) == 3 else 1, 277: len(bits)}
+    tags |= {258: bits[0], 273: 0, 278: height, 279: len(pixels)} | (more or {})
+    behind = 8 + 2 + 12 * len(tags) + 4
+    tags[273] = behind + 2 * len(bits)
+    directory = b""
+    for tag, value in sorted(tags.items()):
+        counted = len(bits) if tag == 258 else 1
+        value = behind if counted > 1 else value
+        directory += struct.pack("<HHII", tag, 3 if tag != 279 else 4, counted, value)
+    start = b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4)
+    return start + struct.pack(f"<{len(bits)}H", *bits) + pixels
+
+
 def png_with_significant_bits(values: np.ndarray, bits: int) -> bytes:
     encoded = opencv_file(values, ".png")
     said = b"sBIT" + bytes([bits])
@@ -118,14 +136,7 @@ def test_the_largest_value_in_statistics_is_one_of_the_values() -> None:
 
 def test_packed_samples_of_12_bits() -> None:
     packed = bytes([0x00, 0x08, 0x00, 0xFF, 0xF4, 0x00]) * 8  # 0, 2048, 4095, 1024, …
-    tags = {256: (32, 4), 257: (1, 4), 258: (12, 3), 259: (1, 3), 262: (1, 3), 277: (1, 3)}
-    tags |= {278: (1, 4), 279: (len(packed), 4)}
-    start = 8 + 2 + 12 * (len(tags) + 1) + 4
-    tags[273] = (start, 4)
-    directory = b"".join(
-        struct.pack("<HHII", tag, kind, 1, value) for tag, (value, kind) in sorted(tags.items())
-    )
-    encoded = b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + packed
+    encoded = hand_made_tiff((4, 8), [12], packed)
     assert read_image(encoded)[0, :4, 0].tolist() == [0, 128, 255, 64]
 
 
@@ -141,20 +152,40 @@ def test_white_may_be_zero() -> None:
     np.testing.assert_array_equal(read, 255 - in_8_bits(values, 12))
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png"])
-def test_deep_pictures_are_rotated_too(suffix: str) -> None:
-    values = ramp(12, 3) if suffix == ".png" else ramp(12)
-    if suffix == ".png":
-        exif = Image.Exif()
-        exif[ORIENTATION] = 6
-        body = exif.tobytes()[6:]
-        chunk = b"eXIf" + body
-        whole = opencv_file(values, ".png")
-        extra = struct.pack(">I", len(body)) + chunk + struct.pack(">I", zlib.crc32(chunk))
-        encoded = whole[:33] + extra + whole[33:]
-    else:
-        encoded = tiff(values, {ORIENTATION: 6})
-    np.testing.assert_array_equal(read_image(encoded), np.rot90(in_8_bits(values, 12), -1))
+def rotated(encoded: bytes) -> bytes:
+    """Adds the EXIF of a camera that was held upright to a PNG."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    body = exif.tobytes()[6:]
+    chunk = b"eXIf" + body
+    added = struct.pack(">I", len(body)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return encoded[:33] + added + encoded[33:]
+
+
+def test_deep_pictures_are_turned_upright_too() -> None:
+    upright = np.rot90(in_8_bits(ramp(12), 12), -1)
+    np.testing.assert_array_equal(read_image(tiff(ramp(12), {ORIENTATION: 6})), upright)
+    upright = np.rot90(in_8_bits(ramp(12, 3), 12), -1)
+    np.testing.assert_array_equal(read_image(rotated(opencv_file(ramp(12, 3), ".png"))), upright)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_tiffs_of_deep_colours_are_upright_or_refused(orientation: int) -> None:
+    """OpenCV, which reads their low bytes, may turn them by itself."""
+    values = ramp(12, 3)
+    encoded = hand_made_tiff(values.shape[:2], [16] * 3, values.tobytes(), {274: orientation})
+    pixels = in_8_bits(values, 12)
+    upright = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.transpose(1, 0, 2),
+        6: np.rot90(pixels, -1),
+        7: np.rot90(pixels, 2).transpose(1, 0, 2),
+        8: np.rot90(pixels, 1),
+    }[orientation]
+    np.testing.assert_array_equal(read_image(encoded), upright)
 
 
 def test_pictures_read_together_share_their_bits(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfds_builder.concrete_cracks import Builder, formats, prepare, sources
+from tfds_builder.concrete_cracks import prepare, sources
 from tfds_builder.concrete_cracks.make_dummy_data import dummy_images
 
 DUMMY_DATA = Path(sources.__file__).with_name("dummy_data")
@@ -104,54 +103,6 @@ def test_features_are_the_public_interface(small_demo: int, tmp_path: Path) -> N
     folder, name = example["filename"].decode().split("/")
     assert folder == ("Negative", "Positive")[int(example["label"])]
     assert name.endswith(".jpg")
-
-
-@pytest.mark.parametrize("first", ["array_record", "tfrecord"])
-def test_both_formats_read_whichever_was_built(
-    first: str, small: None, tmp_path: Path, read_examples: Reader
-) -> None:
-    builder = prepare("grouped", data_dir=tmp_path, manual_dir=DUMMY_DATA, file_format=first)
-    assert builder.info.file_format.value == first
-    by_index = read_examples(builder)
-    loaded = tfds.load("concrete_cracks", data_dir=tmp_path)
-    for split, expected in by_index.items():
-        found = list(tfds.as_numpy(loaded[split]))
-        assert [e["filename"] for e in found] == [e["filename"] for e in expected]
-        assert [int(e["group"]) for e in found] == [int(e["group"]) for e in expected]
-        difference = np.abs(
-            np.stack([e["image"] for e in found]).astype(int)
-            - np.stack([e["image"] for e in expected])
-        )
-        assert difference.mean() < 2  # Two JPEG decoders.
-    source = tfds.data_source("concrete_cracks", data_dir=tmp_path, split="test")
-    assert len(source) == len(by_index["test"])
-
-
-def test_the_second_format_is_copied_once(
-    small_demo: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepare("demo", data_dir=tmp_path).as_dataset(split="test")
-
-    def refuse(*arguments: Any) -> None:
-        raise AssertionError("copied again")
-
-    monkeypatch.setattr(formats, "_copy_records", refuse)
-    assert len(list(Builder(config="demo", data_dir=tmp_path).as_dataset(split="test"))) == 4
-    assert len(prepare("demo", data_dir=tmp_path).as_data_source("test")) == 4
-
-
-def test_array_record_needs_no_tensorflow(tmp_path: Path) -> None:
-    script = (
-        "import sys\n"
-        "from tfds_builder.concrete_cracks import concrete_cracks_dataset_builder, prepare\n"
-        "concrete_cracks_dataset_builder.DEMO_IMAGES = 40\n"
-        "source = prepare('demo', data_dir=sys.argv[1]).as_data_source('train')\n"
-        "print(len(source), source[0]['image'].shape, 'tensorflow' in sys.modules)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.splitlines()[-1] == "32 (227, 227, 3) False"
 
 
 def test_importing_the_package_registers_the_data_set() -> None:

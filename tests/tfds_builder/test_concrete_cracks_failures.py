@@ -55,18 +55,24 @@ def test_a_full_disk_is_noticed_before_the_build(
     assert built_folders(tmp_path) == []
 
 
+@pytest.mark.parametrize("adapter_name", ["ArrayRecordFileAdapter", "TfRecordFileAdapter"])
 @pytest.mark.parametrize(
     "error",
     [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("No space left on device")],
 )
 def test_a_disk_that_fills_up_leaves_nothing_behind(
-    error: Exception, small_demo: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    adapter_name: str,
+    small_demo: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fill(path: Any, iterator: Any) -> None:
         Path(path).write_bytes(b"half a shard")
         raise error
 
-    monkeypatch.setattr(formats.file_adapters.ArrayRecordFileAdapter, "write_examples", fill)
+    adapter = getattr(formats.file_adapters, adapter_name)
+    monkeypatch.setattr(adapter, "write_examples", fill)
     with pytest.raises(DataSourceError, match=r"is full: free some space"):
         prepare("demo", data_dir=tmp_path)
     assert built_folders(tmp_path) == []

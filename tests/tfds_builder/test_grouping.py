@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -227,3 +228,18 @@ def test_correlation_matches_numpy():
     b = np.clip(a + rng.integers(-9, 10, a.shape), -127, 127).astype(np.int8)
     assert correlation(a, b) == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1], abs=1e-6)
     assert correlation(a, np.zeros_like(a)) == 0.0
+
+
+def test_what_opencv_cannot_read_is_left_to_the_caller() -> None:
+    wall = make_photo("plain", 3)[:227, :227]
+    jpeg = cv2.imencode(".jpg", wall)[1].tobytes()
+    asked = []
+
+    def decode(encoded: bytes) -> np.ndarray:
+        asked.append(encoded)
+        return np.repeat(wall[..., None], 3, axis=2) if wall.ndim == 2 else wall
+
+    links = find_links([jpeg, b"an icon", b"\xff\xd8\xff no JPEG"], decode=decode)
+    assert sorted(asked) == [b"an icon", b"\xff\xd8\xff no JPEG"]
+    assert links.kind.tolist() == [TWIN] * len(links)
+    assert {0, 1, 2} == {*links.first.tolist(), *links.second.tolist()}

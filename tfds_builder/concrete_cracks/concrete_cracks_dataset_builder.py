@@ -71,10 +71,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     """
 
     def __init__(self, *, file_format: Any = None, **kwargs: Any) -> None:
-        """Reads what is on disk; `file_format` says what to write when nothing is there yet."""
+        """Reads what is on disk, in whichever format is asked for; both are written."""
+        formats.check(file_format)
         super().__init__(**kwargs)
-        if file_format and not formats.is_built(self):
-            self.info.set_file_format(file_format, override=True)
+        if not formats.is_built(self):
+            # Written first, since that needs no TensorFlow; the other is copied from it.
+            self.info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD, override=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
         shape = (sources.IMAGE_SIZE, sources.IMAGE_SIZE, 3)
@@ -95,7 +97,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def download_and_prepare(
         self, *, download_config: tfds.download.DownloadConfig | None = None, **kwargs: Any
     ) -> None:
-        """Builds the data set where it is not built yet.
+        """Builds the data set where it is not built yet, in both formats (see `formats`).
 
         Args:
             download_config: See TFDS. Defaults to one that does not ask Google's storage for a
@@ -106,6 +108,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             DataSourceError: If the images cannot be had, are not the official ones, or do not fit
                 on the disk. Nothing half-built is left behind.
         """
+        formats.check(kwargs.get("file_format"))
         download_config = download_config or tfds.download.DownloadConfig(try_download_gcs=False)
         try:
             super().download_and_prepare(download_config=download_config, **kwargs)
@@ -116,13 +119,17 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def as_dataset(self, split: Any = None, **kwargs: Any) -> Any:
         """Reads the data set with `tf.data`. See TFDS."""
-        formats.add_missing(self, tfds.core.FileFormat.TFRECORD)
+        formats.read_as(self, tfds.core.FileFormat.TFRECORD)
         return super().as_dataset(split, **kwargs)
 
     def as_data_source(self, split: Any = None, **kwargs: Any) -> Any:
         """Reads the data set by index and without TensorFlow. See TFDS."""
-        formats.add_missing(self, tfds.core.FileFormat.ARRAY_RECORD)
+        formats.read_as(self, tfds.core.FileFormat.ARRAY_RECORD)
         return super().as_data_source(split, **kwargs)
+
+    def _download_and_prepare(self, *arguments: Any, **kwargs: Any) -> None:
+        super()._download_and_prepare(*arguments, **kwargs)
+        formats.write_others(self)  # still in TFDS's temporary folder
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
@@ -131,7 +138,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             return {split: _demo_examples(split) for split in splits.SPLITS}
         source = download.get_source(dl_manager)
         images = _read(source)
-        disk.check_space(Path(self.data_dir), sum(len(image.jpeg) for image in images))
+        size = sum(len(image.jpeg) for image in images)
+        disk.check_space(Path(self.data_dir), size * len(formats.writable()))
         placements = splits.place(images, self.builder_config.name, progress=_progress_bars())
         members: dict[str, list[_Placed]] = {split: [] for split in splits.SPLITS}
         for image, placement in zip(images, placements, strict=True):

@@ -5,11 +5,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import tensorflow_datasets as tfds
 
-from crackdet.locks import exclusive
+from crackdet.locks import NoLocksError, exclusive
 from tfds_builder.concrete_cracks import formats, sources
 from tfds_builder.concrete_cracks.concrete_cracks_dataset_builder import Builder
 from tfds_builder.concrete_cracks.errors import DataSourceError
@@ -20,9 +19,12 @@ def prepare(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     manual_dir: str | os.PathLike[str] | None = None,
-    file_format: Literal["array_record", "tfrecord"] = "array_record",
 ) -> tfds.core.DatasetBuilder:
     """Builds the data set if it is not built yet, and returns its builder.
+
+    It is stored twice, as tfrecord, which `tfds.load` reads from the folder alone, and as
+    array_record, which is read by index and without TensorFlow; where there is no TensorFlow, as
+    array_record alone. What a data set built before lacks of that is added, where it may be.
 
     Several processes may call this at once: one builds, the others wait for it. What an
     interrupted build has left behind is removed.
@@ -34,8 +36,6 @@ def prepare(
         manual_dir: A folder with the official archive, a zip of its two class folders, or these
             folders. Defaults to `downloads/manual` in `data_dir`; where nothing is there, the
             archive is downloaded.
-        file_format: "array_record", read by `as_data_source` without TensorFlow, or "tfrecord",
-            read by `as_dataset`. Reading in the other way later adds the other format.
 
     Returns:
         The builder: `.info`, `.as_data_source(split)` and `.as_dataset(split)` are ready to use.
@@ -56,9 +56,9 @@ def prepare(
     if manual_dir is not None:
         manual_dir = _checked_manual_dir(Path(manual_dir).expanduser(), config)
     data_dir = Path(data_dir).expanduser() if data_dir is not None else None
-    builder = Builder(config=config, data_dir=data_dir, file_format=file_format)
+    builder = Builder(config=config, data_dir=data_dir)
+    versions = Path(builder.data_dir).parent
     if not formats.is_built(builder):
-        versions = Path(builder.data_dir).parent
         with _only_one(versions):
             _remove_leftovers(versions)
             builder.download_and_prepare(
@@ -68,7 +68,11 @@ def prepare(
             )
         # Read back from disk: while we waited another process may have built it.
         builder = Builder(config=config, data_dir=data_dir)
-    formats.add_missing(builder, tfds.core.FileFormat.from_value(file_format))
+    elif not formats.is_complete(builder) and os.access(versions.parent, os.W_OK):
+        # Where nothing can be added, what stands there is enough.
+        with contextlib.suppress(DataSourceError, NoLocksError), _only_one(versions):
+            builder = Builder(config=config, data_dir=data_dir)
+            formats.complete(builder)
     return builder
 
 

@@ -1,9 +1,11 @@
 """A tiny folder of procedural images, and commands run in this process."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -52,4 +54,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = root / ("negative", "positive")[label] / f"{index:03d}.jpg"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(path, quality=90)
+    return root
+
+
+@pytest.fixture(scope="session")
+def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train and test folders that share a copy, a mirrored twin and an overlapping crop."""
+    from tfds_builder.concrete_cracks.procedural import demo_photo
+
+    root = tmp_path_factory.mktemp("leaking")
+
+    def save(pixels: np.ndarray, name: str, quality: int = 92) -> None:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / name, quality=quality)
+
+    photos = [demo_photo(i, height=300, width=300, seed=3, cracked=i % 2 == 1)[0] for i in range(6)]
+    for index, photo in enumerate(photos):
+        save(photo[:200, :200], f"train/{('sound', 'cracked')[index % 2]}/{index}.jpg")
+    save(photos[3][:200, :200][:, ::-1], "test/cracked/mirrored.jpg", quality=80)
+    save(photos[5][60:260, 40:240], "test/cracked/shifted.jpg")
+    shutil.copy(root / "train" / "cracked" / "1.jpg", root / "test" / "cracked" / "copy.jpg")
+    sound = [demo_photo(i, height=200, width=200, seed=9, cracked=False)[0] for i in (20, 22)]
+    save(sound[0], "test/sound/alone.jpg")
+    save(sound[1], "test/sound/cut.jpg")
+    cut = root / "test" / "sound" / "cut.jpg"
+    cut.write_bytes(cut.read_bytes()[:700])
+    (root / "test" / "sound" / "empty.jpg").touch()
     return root

@@ -107,6 +107,29 @@ def test_one_image_of_one_class_is_judged(
     assert "undefined" in out
 
 
+def test_labels_of_a_file_replace_those_of_the_folders(
+    judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+) -> None:
+    strange = tmp_path / "site"
+    for path in sorted(folder.rglob("*.png"))[::4]:
+        copy = strange / "test" / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes() + b"\0")
+    names = sorted(path.relative_to(strange).as_posix() for path in strange.rglob("*.png"))
+    corrected = ["1", "0", "dropped", *"1010111"]
+    rows = [f"{name},1,{label}" for name, label in zip(names, corrected, strict=True)]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(["path,original,corrected", *rows]), "utf-8")
+    out, row = judge(run, strange, "--labels", labels)
+    assert (row["n"], row["positives"]) == (9, 6)
+    assert row["classes"] == "Counts as cracked: label '1'; as sound: label '0'."
+    assert row["classes"] in out
+    assert f"1 pictures labelled 'dropped' were left out: {names[2]}." in out
+    # Without the file: test/ alone is judged, under the folders' own labels.
+    out, row = judge(run, strange)
+    assert (row["n"], row["positives"]) == (10, sum("no_crack" not in name for name in names))
+
+
 def test_a_split_of_a_strange_folder_is_cut_where_it_is_asked_for(
     crackdet: Callable[..., Any], judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
 ) -> None:

@@ -66,3 +66,10 @@ def test_objectives_are_those_of_the_search() -> None:
         assert options.OPTIONS["objective"].read(name) == name
     with pytest.raises(argparse.ArgumentTypeError, match=" or ".join(OBJECTIVES)):
         options.OPTIONS["objective"].read("accuracy")
+
+
+def test_a_search_on_all_images_has_no_rounds() -> None:
+    assert options.resolve({"search_images": None}, "x", options.SEARCH)["halving_factor"] is None
+    assert options.resolve({"search_images": 9}, "x", options.SEARCH)["halving_factor"] == 4
+    with pytest.raises(options.UsageError, match="--halving-factor runs trials again on more"):
+        options.resolve({"search_images": None, "halving_factor": 2}, "x", options.SEARCH)

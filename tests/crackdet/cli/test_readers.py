@@ -46,10 +46,3 @@ def test_none_is_a_word() -> None:
     read = readers.optional(readers.whole(1))
     assert read("none") is None
     assert read("3") == 3
-
-
-def test_a_search_on_all_images_has_no_rounds() -> None:
-    assert readers.resolve({"search_images": None}, "x", readers.SEARCH)["halving_factor"] is None
-    assert readers.resolve({"search_images": 9}, "x", readers.SEARCH)["halving_factor"] == 4
-    with pytest.raises(readers.UsageError, match="--halving-factor runs trials again on more"):
-        readers.resolve({"search_images": None, "halving_factor": 2}, "x", readers.SEARCH)

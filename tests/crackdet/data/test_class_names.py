@@ -21,7 +21,7 @@ UNDERSTOOD = [
     *("fissuré/non_fissuré", "grieta/sin_grieta", "fissura/sem_fissura", "crepa/senza_crepa"),
     *("scheur/geen_scheur", "spricka/utan_spricka", "pęknięcie/bez_pęknięć", "çatlak/çatlak_yok"),
     *("трещины/без_трещин", "retak/tidak_retak", "裂缝/无裂缝", "有裂缝/没有裂缝"),
-    *("裂缝图片/无裂缝图片", "ρωγμή/χωρίς_ρωγμή"),
+    *("ひび割れ有/ひび割れ無", "裂缝图片/无裂缝图片", "ρωγμή/χωρίς_ρωγμή"),
     *("ひび割れ/ひび割れなし", "クラックあり/クラックなし", "不良/良品", "균열/균열없음"),
     *("균열/무균열", "दरार/बिना_दरार", "รอยร้าว/ไม่มีรอยร้าว", "CD/UD", "cp/up", "Uw/Cw"),
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Groups that only the user knows: an expression on names, a table, SDNET2018's photos."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from crackdet.data.groups import given_groups
 from crackdet.errors import CrackdetError, UsageError
+from crackdet.files import write_csv
 
 KEYS = ["crack/DSC1_0_0.jpg", "sound/DSC1_0_9.jpg", "sound/DSC2_0_0.jpg", "sound/other.jpg"]
 
@@ -40,10 +42,10 @@ def test_an_expression_that_says_nothing_is_refused(group_by: str, message: str)
 
 def test_a_table_and_an_expression_are_joined(tmp_path: Path) -> None:
     # A byte order mark and further columns, as spreadsheets write them.
-    path = table(
-        tmp_path, "\ufeffpath,label,group\n./sound/DSC2_0_0.jpg,0,a\nsound/other.jpg,0,a\n"
-    )
-    by_table = given_groups(KEYS, groups=path)[0]
+    text = "\ufeffpath;label;group\n./sound/DSC2_0_0.jpg;0;a\nother.jpg;0;a\ngone.jpg;1;b\n"
+    path = table(tmp_path, text)
+    by_table, said = given_groups(KEYS, groups=path)
+    assert "1 of its rows name no picture, gone.jpg first" in said
     assert by_table[:2].tolist() == [-1, -1]
     assert by_table[2] == by_table[3] >= 0
     numbers, note = given_groups(KEYS, r"(DSC\d)", path)
@@ -54,10 +56,10 @@ def test_a_table_and_an_expression_are_joined(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,group\na,1\n", "columns path and group; its first line is 'file,group'"),
-        ("", "columns path and group"),
-        ("path,group\nelse/where.jpg,1\n", "names none of the 4 pictures"),
-        ("path,group\nsound/other.jpg,1\nsound/other.jpg,2\n", "names sound/other.jpg twice"),
+        ("patch,group\na,1\n", "no column of paths: .*path,group; it says 'patch,group'"),
+        ("", "no column of paths"),
+        ("path,group\nelse/where.jpg,1\n", "No row of .*a picture is crack/DSC1_0_0.jpg"),
+        ("path,group\nsound/other.jpg,1\nother.jpg,2\n", "groups other.jpg as '1' and as '2'"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -65,8 +67,14 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message
         given_groups(KEYS, groups=table(tmp_path, text))
 
 
+def test_a_table_names_files_of_any_bytes(tmp_path: Path) -> None:
+    keys = [os.fsdecode(name) for name in (b"a/\xff.jpg", b"a/\xfe.jpg", rb"a/\udcfe.jpg")]
+    write_csv(tmp_path / "groups.csv", ("path", "group"), zip(keys, "wxw", strict=True))
+    assert given_groups(keys, groups=tmp_path / "groups.csv")[0].tolist() == [0, 1, 0]
+
+
 def test_an_absent_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CrackdetError, match=r"Cannot read .*none\.csv: No such file"):
+    with pytest.raises(CrackdetError, match=r"Cannot read the groups .*none\.csv: No such file"):
         given_groups(KEYS, groups=tmp_path / "none.csv")
 
 

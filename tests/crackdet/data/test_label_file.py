@@ -89,9 +89,9 @@ def test_positive_names_a_label(
 @pytest.mark.parametrize(
     ("text", "positive", "message"),
     [
-        ("path,label\nCD/1.png,cat\nCD/2.png,dog\n", None, "'cat', 'dog'.*--positive"),
-        ("path,label\nCD/1.png,crack\nCD/2.png,dog\n", None, "'crack', 'dog'.*--positive"),
-        ("path,label\nCD/1.png,cat\nCD/2.png,dog\n", "cow", "no label 'cow'.*'cat', 'dog'"),
+        ("path,label\nCD/1.png,cat\nCD/2.png,dog\n", None, "'cat' and 'dog'.*--positive"),
+        ("path,label\nCD/1.png,crack\nCD/2.png,dog\n", None, "'crack' and 'dog'.*--positive"),
+        ("path,label\nCD/1.png,cat\nCD/2.png,dog\n", "cow", "no label 'cow'.*'cat' and 'dog'"),
         ("path,label\n1.png,cat\n2.png,dog\n3.png,cow\n", "cow", "more labels than two"),
         ("path,label\nCD/1.png,1\n1.png,0\n", None, "labels 1.png as '1' and as '0'"),
         ("path,label\nx/1.png,1\n", None, "No row of .*x/1.png"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crackdet.report.words import headline, interval, of_hundred, plural, written
+from crackdet.report.words import headline, interval, json_text, of_hundred, plural, written
 
 
 def row(recall=0.97, rate=0.012, bounds=([0.95, 0.985], [0.004, 0.02]), groups=(150, 300)):
@@ -72,3 +72,10 @@ def test_values_that_are_undefined_are_a_dash():
 def test_counts_agree_with_their_noun():
     assert plural(1, "mistake") == "1 mistake"
     assert plural(2000, "image") == "2,000 images"
+
+
+def test_values_are_written_as_the_command_line_takes_them():
+    """A run was to be repeated with --mixed-precision false, which is no value of it."""
+    assert [json_text(value) for value in (True, False, None, 3, "a", [1, 2])] == [
+        *("yes", "no", "none", "3", "a", "[1, 2]"),
+    ]

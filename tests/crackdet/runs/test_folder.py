@@ -1,6 +1,7 @@
 """A run's folder: when a run may go on in it, and the seconds it keeps."""
 
 import itertools
+import os
 import time
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def test_a_missing_or_empty_folder_is_new(tmp_path: Path) -> None:
     assert folder.open_folder(str(tmp_path / "new"), OPTIONS) == tmp_path / "new"
     assert folder.open_folder(str(tmp_path), OPTIONS) == tmp_path
     assert folder.is_new(tmp_path, "a" * 64, OPTIONS)
+
+
+def test_a_name_that_is_no_utf_8_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    name = str(tmp_path / os.fsdecode(b"run-\xff"))
+    with pytest.raises(CrackdetError, match="no name in UTF-8"):
+        folder.open_folder(name, OPTIONS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_goes_on_with_the_same_options(tmp_path: Path) -> None:
