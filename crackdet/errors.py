@@ -10,3 +10,10 @@ class CrackdetError(Exception):
 
 class UsageError(CrackdetError):
     """Options that say nothing sensible, or do not go together; the command line exits with 2."""
+
+
+class CrackdetWarning(UserWarning):
+    """Something that a user should know of, told in one sentence.
+
+    The command line prints the sentence, and no warning of another kind.
+    """

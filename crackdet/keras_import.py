@@ -1,32 +1,45 @@
-"""Imports Keras without what TensorFlow prints that says nothing to a user of crackdet."""
+"""Imports Keras without what backends print that says nothing to a user of crackdet."""
 
-import logging
-import os
 import sys
-import tempfile
+
+from crackdet.errors import CrackdetError
+from crackdet.quiet import quiet_tensorflow, stderr_aside
+
+BACKENDS = ("tensorflow", "jax", "torch")
+# What to install for a module that a backend needs; TensorFlow comes with crackdet.
+_INSTALL = {
+    "tensorflow": "tensorflow",
+    "jax": "'crackdet[jax]'",
+    "jaxlib": "'crackdet[jax]'",
+    "torch": "'crackdet[torch]'",
+}
 
 
 def import_keras() -> None:
     """Imports Keras and its backend; what they print on stderr is shown only if that fails.
 
-    TensorFlow 2.21 logs two lines of its start-up before it reads TF_CPP_MIN_LOG_LEVEL, past
-    Python's sys.stderr, so the file descriptor itself is turned aside for the import.
+    Raises:
+        CrackdetError: If the backend is not installed; the sentence says what to install.
     """
-    # Warnings of TensorFlow's and TFDS's Python sides: retracing, folders of unfinished builds.
-    for name in ("tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quiet_tensorflow()
     if "keras" in sys.modules:
         return
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
+    missing: ModuleNotFoundError | ValueError
+    with stderr_aside():
         try:
             import keras  # noqa: F401
-        except BaseException:
-            aside.seek(0)
-            os.write(stderr, aside.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+
+            return
+        except ModuleNotFoundError as error:
+            missing = error
+            module = (error.name or "").partition(".")[0]
+            if module not in _INSTALL:
+                raise
+            sentence = (
+                f"Keras' backend needs {module}, which is not installed: pip install "
+                f"{_INSTALL[module]}, or set KERAS_BACKEND to another of {', '.join(BACKENDS)}."
+            )
+        except ValueError as error:  # Keras knows no such backend
+            missing = error
+            sentence = f"{error}: set KERAS_BACKEND to one of {', '.join(BACKENDS)}."
+    raise CrackdetError(sentence) from missing

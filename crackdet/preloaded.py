@@ -9,11 +9,13 @@ import sys
 import warnings
 
 from crackdet.keras_import import import_keras
+from crackdet.quiet import in_process_of_command
 
 # JAX warns of every fork, which is safe before its first operation.
 warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import_keras()
+in_process_of_command()
 
 # The server ends with the program that it serves, at once: to take Keras apart, as Python would
 # first, takes seconds, for which the server would outlive a Ctrl-C. What it forks never comes here.

@@ -31,6 +31,7 @@ BASE = (
     "crackdet.seeds",
     "crackdet.memory",
     "crackdet.progress",
+    "crackdet.quiet",
     "crackdet.keras_import",
     "crackdet.preloaded",
     "crackdet.listing",

@@ -15,6 +15,7 @@ import keras_tuner
 
 from crackdet.data import CrackData
 from crackdet.data.splits import PicturesLeftOut
+from crackdet.errors import CrackdetWarning
 from crackdet.evaluation import metrics_row
 from crackdet.features import CacheTooSmall, NotCached
 from crackdet.runs.history import best_epoch
@@ -124,7 +125,9 @@ def _run_heads(
     except (NotCached, CacheTooSmall, PicturesLeftOut):
         raise
     except Exception as error:
-        warnings.warn(f"Heads are trained one by one, more slowly: {error}", stacklevel=2)
+        warnings.warn(
+            f"Heads are trained one by one, more slowly: {error}", CrackdetWarning, stacklevel=2
+        )
     outcomes = {}
     for task in tasks:
         if each := trained.get(task.trial):

@@ -5,6 +5,7 @@ the command that runs, so `--help` is immediate.
 """
 
 import argparse
+import contextlib
 import io
 import os
 import sys
@@ -15,6 +16,7 @@ from crackdet import __version__
 from crackdet.cli import cache, data, evaluate, predict, report, run, search, train
 from crackdet.cli.options import UsageError
 from crackdet.names import printable
+from crackdet.quiet import only_own_warnings
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -49,9 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _print_any_name()
     arguments = _build_parser().parse_args(argv)
-    _silence_tensorflow()
+    _silence_libraries()
+    # Who asks Python for warnings, with -W, gets them.
+    all_warnings = arguments.debug or sys.warnoptions
     try:
-        return int(arguments.execute(arguments) or 0)
+        with contextlib.nullcontext() if all_warnings else only_own_warnings():
+            return int(arguments.execute(arguments) or 0)
     except UsageError as error:
         return _fail(str(error), USAGE)
     except KeyboardInterrupt:
@@ -88,10 +93,11 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _silence_tensorflow() -> None:
-    """Must come before TensorFlow is imported: its C++ side reads the level once."""
+def _silence_libraries() -> None:
+    """Must come before they are imported: what is not Python reads the level once."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 def _sentence(error: Exception) -> str:

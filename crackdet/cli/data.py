@@ -56,7 +56,10 @@ def execute_build(arguments: Namespace) -> None:
             "concrete_cracks/random or demo; a folder is used as it is."
         )
     builder = concrete_cracks.prepare(
-        config or "grouped", data_dir=arguments.data_dir, manual_dir=arguments.manual_dir
+        config or "grouped",
+        data_dir=arguments.data_dir,
+        manual_dir=arguments.manual_dir,
+        verbose=arguments.verbose,
     )
     print(f"Built: {builder.data_path}")
     print(f"Next: crackdet run --data {arguments.source} --out runs/{config or name}")

@@ -14,7 +14,7 @@ from crackdet.data.groups import GroupsFile, compiled, given_groups
 from crackdet.data.partition import find_walls
 from crackdet.data.splits import ImageSplit
 from crackdet.data.walls import Walls
-from crackdet.errors import CrackdetError
+from crackdet.errors import CrackdetError, CrackdetWarning
 from crackdet.sample_bits import bits_note
 
 _MOST_NAMED = 10
@@ -118,7 +118,7 @@ def read_folder(
     notes = list(listing.remarks)
     for note in (listing.skipped and f"{listing.skipped}.", bits_note(bits_of(images))):
         if note:
-            warnings.warn(note, stacklevel=3)
+            warnings.warn(note, CrackdetWarning, stacklevel=3)
             notes.append(note)
     for finding in (
         *listing.findings,
@@ -129,7 +129,7 @@ def read_folder(
             continue
         if strict:
             raise CrackdetError(f"{path}: {finding} (--strict)")
-        warnings.warn(finding, stacklevel=3)
+        warnings.warn(finding, CrackdetWarning, stacklevel=3)
         notes.append(finding)
     given, groups_note = given_groups([image.key for image in images], group_by, groups, path)
     walls = find_walls(images, given, compare=audit, verbose=verbose, progress=progress)

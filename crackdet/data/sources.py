@@ -80,7 +80,7 @@ def load_data(
             to what the names say; where they leave doubt, it must be given.
         labels: A CSV file of path and label that replaces the folders' labels. Labels are 0
             (sound), 1 (cracked) or names; pictures with others, or without a row, are left out.
-        verbose: 0 silences the lines about what is done.
+        verbose: 0 silences the lines about what is done, and the progress bars of TFDS.
         progress: Called as `progress(done, total, text)` during long steps.
 
     Returns:
@@ -108,7 +108,8 @@ def load_data(
     if isinstance(source, CrackData):
         data = _regrouped(source, group_by, groups)
     elif text.split("/")[0] == TFDS_NAME and not os.path.isdir(text):
-        data = _regrouped(_load_tfds(text, options, data_dir, manual_dir), group_by, groups)
+        data = _load_tfds(text, options, data_dir, manual_dir, verbose)
+        data = _regrouped(data, group_by, groups)
     elif os.path.isdir(text):
         folder = read_folder(
             Path(text),
@@ -152,7 +153,9 @@ def _regrouped(data: CrackData, group_by: str | None, groups: GroupsFile | None)
     return dataclasses.replace(data, **splits, leakage=leakage, notes=notes)
 
 
-def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: Any) -> CrackData:
+def _load_tfds(
+    text: str, options: dict[str, Any], data_dir: Any, manual_dir: Any, verbose: int
+) -> CrackData:
     import tensorflow_datasets as tfds
 
     from tfds_builder import concrete_cracks
@@ -160,7 +163,9 @@ def _load_tfds(text: str, options: dict[str, Any], data_dir: Any, manual_dir: An
 
     config = text.partition("/")[2] or "grouped"
     try:
-        builder = concrete_cracks.prepare(config, data_dir=data_dir, manual_dir=manual_dir)
+        builder = concrete_cracks.prepare(
+            config, data_dir=data_dir, manual_dir=manual_dir, verbose=verbose
+        )
     except concrete_cracks.DataSourceError as error:
         raise CrackdetError(str(error)) from error
     records = {

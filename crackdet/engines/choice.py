@@ -16,7 +16,7 @@ from crackdet.devices import has_gpu
 from crackdet.engines.keras_engine import KerasEngine
 from crackdet.engines.onnx_engine import OnnxEngine
 from crackdet.engines.openvino_engine import OpenVinoEngine
-from crackdet.errors import CrackdetError
+from crackdet.errors import CrackdetError, CrackdetWarning
 
 Batch = tuple[np.ndarray, ...]
 
@@ -90,7 +90,7 @@ def make_engine(
         message = f"The engine '{each}' cannot run this model: {problem}."
         if name != "auto":
             raise CrackdetError(f"{message} Use the engine 'keras'.")
-        warnings.warn(f"{message} Another one runs it, more slowly.", stacklevel=2)
+        warnings.warn(f"{message} Another one runs it, more slowly.", CrackdetWarning, stacklevel=2)
     return KerasEngine(model)
 
 

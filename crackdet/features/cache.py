@@ -21,6 +21,7 @@ from crackdet.data.dataset import CrackData
 from crackdet.data.splits import ImageSplit
 from crackdet.devices import jit_compile
 from crackdet.engines import ENGINES
+from crackdet.errors import CrackdetWarning
 from crackdet.features.batches import CachedFeatures, FeatureBatches
 from crackdet.features.computing import (
     Augment,
@@ -188,7 +189,9 @@ class FeatureCache:
                 break
             except CacheTooSmall as error:
                 largest = max(needed, key=lambda depth: needed[depth])
-                warnings.warn(f"{error} Depth {largest} is left out.", stacklevel=2)
+                warnings.warn(
+                    f"{error} Depth {largest} is left out.", CrackdetWarning, stacklevel=2
+                )
                 del needed[largest]
         for each in requests:
             open_tables.append(self._complete(model, each, sorted(needed)))
@@ -254,7 +257,9 @@ class FeatureCache:
         try:
             features = self.features(model, depth, split)
         except CacheTooSmall as error:
-            warnings.warn(f"{error} The whole model predicts, more slowly.", stacklevel=2)
+            warnings.warn(
+                f"{error} The whole model predicts, more slowly.", CrackdetWarning, stacklevel=2
+            )
             return model.predict(split.in_order(), verbose=0)
         suffix = suffix_at(model, depth)
         suffix.jit_compile = jit_compile()

@@ -12,7 +12,7 @@ import numpy as np
 
 from crackdet.data.dataset import CrackData
 from crackdet.devices import has_gpu, jit_compile
-from crackdet.errors import CrackdetError
+from crackdet.errors import CrackdetError, CrackdetWarning
 from crackdet.features import CacheTooSmall, FeatureBatches, FeatureCache, NotCached, Uncached
 from crackdet.features import on_device as device
 from crackdet.features.request import check_image_size
@@ -280,7 +280,9 @@ def _sources(
         except NotCached:
             sources[phase.name] = _on_images(model, data, seed)
         except CacheTooSmall as error:
-            warnings.warn(f"{error} Phase {phase.name} trains without it.", stacklevel=3)
+            warnings.warn(
+                f"{error} Phase {phase.name} trains without it.", CrackdetWarning, stacklevel=3
+            )
             whole = model if is_augmented(views) else without_augmentation(model)
             sources[phase.name] = _on_images(whole, data, seed)
     return sources

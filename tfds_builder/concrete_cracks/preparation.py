@@ -1,12 +1,14 @@
 """Building the data set from the library's side: one call, one sentence when it fails."""
 
 import contextlib
+import io
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import tqdm_utils
 
 from crackdet.locks import NoLocksError, exclusive
 from tfds_builder.concrete_cracks import formats, sources
@@ -19,6 +21,7 @@ def prepare(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     manual_dir: str | os.PathLike[str] | None = None,
+    verbose: int = 1,
 ) -> tfds.core.DatasetBuilder:
     """Builds the data set if it is not built yet, and returns its builder.
 
@@ -36,6 +39,7 @@ def prepare(
         manual_dir: A folder with the official archive, a zip of its two class folders, or these
             folders. Defaults to `downloads/manual` in `data_dir`; where nothing is there, the
             archive is downloaded.
+        verbose: 0 shows nothing of TFDS's progress.
 
     Returns:
         The builder: `.info`, `.as_data_source(split)` and `.as_dataset(split)` are ready to use.
@@ -59,7 +63,7 @@ def prepare(
     builder = Builder(config=config, data_dir=data_dir)
     versions = Path(builder.data_dir).parent
     if not formats.is_built(builder):
-        with _only_one(versions):
+        with _only_one(versions), _shown(verbose):
             _remove_leftovers(versions)
             builder.download_and_prepare(
                 download_config=tfds.download.DownloadConfig(
@@ -91,6 +95,21 @@ def _checked_manual_dir(folder: Path, config: str) -> Path:
             f"get {sources.ARCHIVE_NAME!r} from {sources.HOMEPAGE} and put it there."
         )
     return folder
+
+
+@contextlib.contextmanager
+def _shown(verbose: int) -> Iterator[None]:
+    """Has TFDS show its progress bars, and say what it downloads and where to, or not."""
+    if verbose:
+        yield
+        return
+    before = tqdm_utils._active  # there is a function to set it, and none to ask
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.display_progress_bar(before)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from crackdet.devices import gpu_count
 from crackdet.memory import keep_freed_memory
+from crackdet.quiet import in_process_of_command, quiet_tensorflow
 from tuning.executors.processes import (
     answer,
     how_it_ended,
@@ -155,6 +156,8 @@ def _work(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_parent()
     keep_freed_memory()
+    quiet_tensorflow()
+    in_process_of_command()
     with contextlib.suppress(EOFError, OSError):
         while True:
             try:
