@@ -6,7 +6,7 @@ from typing import Any
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.runs import files
-from crackdet.runs.folder import open_folder
+from crackdet.runs.folder import is_evaluated, open_folder, undone_on_failure
 
 GROUPS = (cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.TRAINING, cli.COMPUTING, cli.EVALUATION)
 
@@ -38,13 +38,14 @@ def execute(arguments: Namespace) -> None:
     """Runs the stages that the run's folder lacks."""
     options = cli.resolve(vars(arguments), arguments.data, *GROUPS)
     folder = open_folder(arguments.out, {"data": arguments.data, **options})
-    if not (folder / files.METRICS).exists():
+    with undone_on_failure(folder):
         data = stages.load_stage(arguments, options, folder)
-        cache = stages.open_cache(arguments, folder)
-        if not (folder / files.BEST_OF_SEARCH).exists():
-            stages.search_stage(arguments, options, folder, data, cache)
-        if not (folder / files.FITTED_MODEL).exists():
-            best = stages.hyperparameters_of(folder)
-            stages.fit_stage(arguments, options, best, folder, data, cache)
-        stages.evaluate_stage(options, folder, data, cache)
+        if not is_evaluated(folder):
+            cache = stages.open_cache(arguments, folder)
+            if not (folder / files.BEST_OF_SEARCH).exists():
+                stages.search_stage(arguments, options, folder, data, cache)
+            if not (folder / files.FITTED_MODEL).exists():
+                best = stages.hyperparameters_of(folder)
+                stages.fit_stage(arguments, options, best, folder, data, cache)
+            stages.evaluate_stage(options, folder, data, cache)
     stages.finish(folder)

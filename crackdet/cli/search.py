@@ -6,7 +6,7 @@ from typing import Any
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.runs import files
-from crackdet.runs.folder import open_folder
+from crackdet.runs.folder import open_folder, undone_on_failure
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,11 +35,12 @@ def execute(arguments: Namespace) -> None:
         vars(arguments), arguments.data, cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.COMPUTING
     )
     folder = open_folder(arguments.out, {"data": arguments.data, **options})
-    if not (folder / files.BEST_OF_SEARCH).exists():
+    with undone_on_failure(folder):
         data = stages.load_stage(arguments, options, folder)
-        cache = stages.open_cache(arguments, folder)
-        stages.search_stage(arguments, options, folder, data, cache)
-        stages.remove_own_cache(folder)
+        if not (folder / files.BEST_OF_SEARCH).exists():
+            cache = stages.open_cache(arguments, folder)
+            stages.search_stage(arguments, options, folder, data, cache)
+            stages.remove_own_cache(folder)
     best = stages.hyperparameters_of(folder)
     stages.say("Best: " + ", ".join(f"{name} {value}" for name, value in best.items()))
     stages.say(f"Trials: {folder / files.SEARCH / files.TRIALS}")

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli.options import LOADING
 from crackdet.cli.progress import shown_progress
+from crackdet.errors import CrackdetError, UsageError
 from crackdet.files import atomic_write, read_json
 from crackdet.keras_import import import_keras
 from crackdet.memory import keep_freed_memory
 from crackdet.runs import files
-from crackdet.runs.folder import is_new, seconds, timed
-from crackdet.runs.record import write_config
+from crackdet.runs.folder import is_evaluated, is_new, seconds, timed
+from crackdet.runs.record import amend_config, made_with, write_config
 from crackdet.runs.trials import HYPERPARAMETERS
 
 if TYPE_CHECKING:
@@ -30,14 +31,20 @@ if TYPE_CHECKING:
 
 Options = Mapping[str, Any]
 
+# Arguments that a run hangs on beside its options, but that may differ where it goes on.
+MADE_WITH = ("data_dir", "manual_dir", "workers", "ray", "gpus_per_trial", "half_precision")
+
 
 def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackData":
     """Loads the data and begins the run's record, or checks that the images are still the same."""
     import_keras()
     from crackdet.data import load_data
 
+    check_weights(options)
     say(f"Data: {arguments.data}")
-    with timed(folder, "data"), shown_progress(arguments.verbose) as progress:
+    # The seconds of a run that has ended are those that it took.
+    watch = contextlib.nullcontext() if is_evaluated(folder) else timed(folder, "data")
+    with watch, shown_progress(arguments.verbose) as progress:
         data = load_data(
             arguments.data,
             data_dir=arguments.data_dir,
@@ -47,8 +54,14 @@ def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackDa
             progress=progress,
             **{name: options[name] for name in LOADING},
         )
+    if is_evaluated(folder):
+        say(f"  {folder} holds the run of this command already.")
     if is_new(folder, data.fingerprint, options):
-        write_config(folder, {"data": arguments.data, **options}, data)
+        how = {name: getattr(arguments, name, None) for name in MADE_WITH}
+        given = {name: value for name, value in how.items() if value not in (None, False)}
+        write_config(
+            folder, {"data": arguments.data, **options}, data, {**made_with(folder), **given}
+        )
     for name, counts in data.counts().items():
         say(f"  {name}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
     say(f"  {data.classes}")
@@ -57,11 +70,25 @@ def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackDa
     return data
 
 
+def check_weights(options: Options) -> None:
+    """Refuses starting weights that cannot be, before anything is loaded or written."""
+    from crackdet.models.weights import check_weights as check
+
+    try:
+        check(options["weights"], options["alpha"], num_classes=2)
+    except (CrackdetError, ValueError) as error:
+        raise UsageError(
+            f"--weights {options['weights']}: {error} Give imagenet, a preset, a .keras or "
+            ".weights.h5 file, or none."
+        ) from error
+
+
 def search_stage(
     arguments: Namespace, options: Options, folder: Path, data: "CrackData", cache: "FeatureCache"
 ) -> None:
     """Searches dropout, learning rate and unfreeze depth; goes on with a search that stopped."""
     import tuning
+    from tuning.project import workers_before
 
     say(f"Search: {options['max_trials']} trials of {options['search_epochs']} epochs")
     with timed(folder, "search"), _executor(arguments) as executor:
@@ -85,6 +112,8 @@ def search_stage(
             weights=options["weights"],
             verbose=arguments.verbose,
         )
+    # What "bayesian" and "hyperband" propose hangs on the number that the search began with.
+    amend_config(folder, workers=workers_before(folder / files.SEARCH))
 
 
 @contextlib.contextmanager
@@ -153,6 +182,7 @@ def evaluate_stage(
     from crackdet.evaluation import evaluate_run
     from crackdet.models import known_images
 
+    (folder / files.REPORT).unlink(missing_ok=True)  # of an earlier evaluation
     say("Evaluation: calibration and threshold on validation, then the test split")
     with timed(folder, "evaluation"):
         fitted = keras.saving.load_model(folder / files.FITTED_MODEL)

@@ -8,7 +8,7 @@ from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.errors import CrackdetError
 from crackdet.runs import files
-from crackdet.runs.folder import open_folder
+from crackdet.runs.folder import is_evaluated, open_folder, undone_on_failure
 from crackdet.runs.trials import HYPERPARAMETERS
 
 GROUPS = (
@@ -52,12 +52,13 @@ def execute(arguments: Namespace) -> None:
     searched = _searched(arguments.from_run) if arguments.from_run else {}
     options = cli.resolve({**searched, **vars(arguments)}, arguments.data, *GROUPS)
     folder = open_folder(arguments.out, {"data": arguments.data, **options})
-    if not (folder / files.METRICS).exists():
+    with undone_on_failure(folder):
         data = stages.load_stage(arguments, options, folder)
-        cache = stages.open_cache(arguments, folder)
-        if not (folder / files.FITTED_MODEL).exists():
-            stages.fit_stage(arguments, options, options, folder, data, cache)
-        stages.evaluate_stage(options, folder, data, cache)
+        if not is_evaluated(folder):
+            cache = stages.open_cache(arguments, folder)
+            if not (folder / files.FITTED_MODEL).exists():
+                stages.fit_stage(arguments, options, options, folder, data, cache)
+            stages.evaluate_stage(options, folder, data, cache)
     stages.finish(folder)
 
 

@@ -5,15 +5,17 @@ import zipfile
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.errors import CrackdetError
 from crackdet.files import read_csv, read_json
+from crackdet.report.entries import Entries
 from crackdet.runs import files
 from crackdet.runs.history import METRICS as HISTORY_METRICS
+from crackdet.runs.record import command
 from crackdet.runs.trials import HYPERPARAMETERS, Trials, read_trials
 
 TRIALS = f"{files.SEARCH}/{files.TRIALS}"
@@ -40,10 +42,10 @@ class Run:
     """Everything that the report of a run is made from."""
 
     folder: Path
-    config: dict[str, Any]
-    metrics: dict[str, Any]
-    architecture: dict[str, Any]
-    samples: dict[str, NDArray[Any]]
+    config: Entries
+    metrics: Entries
+    architecture: Entries
+    samples: Entries  # of arrays
     predictions: dict[str, Predictions]
     history: list[dict[str, str]]  # Empty where the run has none.
     trials: Trials | None
@@ -64,9 +66,10 @@ class Run:
         return self.predictions["test"]
 
     @property
-    def test_metrics(self) -> dict[str, Any]:
+    def test_metrics(self) -> Entries:
         """The metrics of the trained classifier on the test split."""
-        return dict(self.metrics["after"]["test"])
+        row: Entries = self.metrics["after"]["test"]
+        return row
 
 
 def read_run(folder: Path) -> Run:
@@ -83,10 +86,10 @@ def read_run(folder: Path) -> Run:
     """
     run = Run(
         folder=folder,
-        metrics=_read(folder, files.METRICS, _json_with(*_METRICS_PARTS)),
-        config=_read(folder, files.CONFIG, _json_with("options")),
-        architecture=_read(folder, files.ARCHITECTURE, _json_with(*_ARCHITECTURE_PARTS)),
-        samples=_read(folder, files.SAMPLES, _read_arrays),
+        config=_read_entries(folder, files.CONFIG, _json_with("options")),
+        metrics=_read_entries(folder, files.METRICS, _json_with(*_METRICS_PARTS)),
+        architecture=_read_entries(folder, files.ARCHITECTURE, _json_with(*_ARCHITECTURE_PARTS)),
+        samples=_read_entries(folder, files.SAMPLES, _read_arrays),
         predictions=_read(folder, files.PREDICTIONS, _read_predictions),
         history=_read_history(folder),
         trials=read_search(folder) if _holds(folder, TRIALS) else None,
@@ -116,7 +119,8 @@ def _require_one_evaluation(run: Run) -> None:
         if listed != row["n"]:
             raise CrackdetError(
                 f"{run.folder / files.PREDICTIONS} lists {listed} {name} images, {files.METRICS} "
-                f"counts {row['n']}: they come from different evaluations. {_remedy(run.folder)}"
+                f"counts {row['n']}: they come from different evaluations. "
+                f"{_remedy(run.folder, files.METRICS)}"
             )
 
 
@@ -126,7 +130,7 @@ def _holds(folder: Path, name: str) -> bool:
 
 def _require(folder: Path, name: str) -> None:
     if not _holds(folder, name):
-        raise CrackdetError(f"{folder / name} is missing. {_remedy(folder)}")
+        raise CrackdetError(f"{folder / name} is missing. {_remedy(folder, name)}")
 
 
 def _read(folder: Path, name: str, read: Callable[[Path], Any]) -> Any:
@@ -135,11 +139,31 @@ def _read(folder: Path, name: str, read: Callable[[Path], Any]) -> Any:
     try:
         return read(path)
     except _BROKEN as error:
-        raise CrackdetError(f"{path} cannot be read ({error}). {_remedy(folder)}") from error
+        raise CrackdetError(f"{path} cannot be read ({error}). {_remedy(folder, name)}") from error
 
 
-def _remedy(folder: Path) -> str:
-    return f"`crackdet run --out {folder}` with the run's data makes it."
+def _read_entries(folder: Path, name: str, read: Callable[[Path], Any]) -> Entries:
+    def refuse(entry: str) -> NoReturn:
+        raise CrackdetError(f"{folder / name} lacks {entry}. {_remedy(folder, name)}")
+
+    return Entries(_read(folder, name, read), refuse)
+
+
+def _remedy(folder: Path, name: str) -> str:
+    """Returns what to do about a file that is missing or broken."""
+    if name == files.HISTORY:
+        return "Delete it: the report is made without it."
+    if name in (TRIALS, _SEARCH_OPTIONS):
+        return f"Move {folder / files.SEARCH} elsewhere: the report is made without it."
+    try:
+        again = command(read_json(folder / files.CONFIG), folder)
+    except _BROKEN:
+        return (
+            f"What the run was made of stands in {files.CONFIG} alone: make it again in another "
+            "folder, with `crackdet run` or `crackdet train`."
+        )
+    deleting = f"Delete {folder / name} and give" if _holds(folder, name) else "Give"
+    return f"{deleting} the run's command again, which makes it: {again}"
 
 
 def _json_with(*names: str) -> Callable[[Path], Any]:

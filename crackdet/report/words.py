@@ -1,6 +1,5 @@
 """Numbers in words that an engineer reads without a glossary."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,12 +118,3 @@ def shape(sizes: Sequence[int | None] | None) -> str:
     if not sizes:
         return MISSING
     return " \N{MULTIPLICATION SIGN} ".join("?" if size is None else str(size) for size in sizes)
-
-
-def json_text(value: Any) -> str:
-    """Returns a value of a JSON file as the command line takes it: yes, no or none for words."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

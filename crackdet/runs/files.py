@@ -26,6 +26,10 @@ TRIALS = "trials.csv"
 BEST_HYPERPARAMETERS = "best_hyperparameters.json"
 BEST_OF_SEARCH = f"{SEARCH}/{BEST_HYPERPARAMETERS}"  # in a run's folder
 
+# What an evaluation leaves, and what any stage leaves that is worth going on from.
+OF_EVALUATION = (MODEL, PREDICTIONS, SAMPLES, ARCHITECTURE, METRICS)
+RESULTS = (f"{SEARCH}/{TRIALS}", BEST_OF_SEARCH, HISTORY, FITTED_MODEL, *OF_EVALUATION)
+
 
 def trial_folder(trial: str) -> str:
     """Returns a trial's folder in that of its search, under KerasTuner's own name."""

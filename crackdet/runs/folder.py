@@ -1,14 +1,16 @@
 """A run's folder: whether a command may go on in it, and what each stage has taken."""
 
 import contextlib
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from crackdet.errors import CrackdetError
-from crackdet.files import is_partial, read_json, write_json
+from crackdet.files import atomic_write, is_partial, read_json, write_json
 from crackdet.names import escaped
+from crackdet.runs import files
 from crackdet.runs.files import CONFIG, SECONDS
 from crackdet.runs.record import flag
 
@@ -68,6 +70,39 @@ def is_new(folder: Path, fingerprint: str, options: Mapping[str, Any]) -> bool:
             f"{fingerprint[:12]}): name another --out."
         )
     return not options.keys() <= record["options"].keys()
+
+
+def is_evaluated(folder: Path) -> bool:
+    """Returns whether a run's evaluation has ended and all that it wrote still stands."""
+    return all((folder / name).exists() for name in files.OF_EVALUATION)
+
+
+@contextlib.contextmanager
+def undone_on_failure(folder: Path) -> Iterator[None]:
+    """Takes the folder's record back when a command fails before it has anything to show.
+
+    Its options may be what was wrong, and a recorded option cannot be given otherwise again. A
+    command that is stopped, with Ctrl-C say, keeps its record.
+    """
+    config, search = folder / CONFIG, folder / files.SEARCH
+    before, searched = config.read_bytes() if config.exists() else None, search.exists()
+    results = _results(folder)
+    try:
+        yield
+    except Exception:
+        if _results(folder) == results:
+            if not searched:  # it would hold the same options, and no trial
+                shutil.rmtree(search, ignore_errors=True)
+            if before is None:
+                config.unlink(missing_ok=True)
+            else:
+                with atomic_write(config) as temporary:
+                    temporary.write_bytes(before)
+        raise
+
+
+def _results(folder: Path) -> list[str]:
+    return [name for name in files.RESULTS if (folder / name).exists()]
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ def results(run: Run) -> dict[str, Any]:
         "threshold": f"{run.threshold:.4f}",
         "threshold_rule": metrics["threshold_rule"],
         "temperature": f"{metrics['temperature']:.3f}",
+        "before": before_training(run.config["options"]),
         "baseline_direction": baseline["direction"],
         "baseline_threshold": f"{baseline['threshold']:.2f}",
         "test": metrics_table(
@@ -58,6 +59,18 @@ def results(run: Run) -> dict[str, Any]:
             },
         ),
     }
+
+
+def before_training(options: Mapping[str, Any]) -> str:
+    """Returns what the classifier was before training, from the weights that it started with."""
+    if "weights" not in options:
+        return "the classifier that training began with"
+    weights = options["weights"]
+    if weights is None:
+        return "the same classifier with random weights"
+    if weights == "imagenet":
+        return "the same classifier with ImageNet's weights, its head not yet trained"
+    return f"the trained classifier that training began with, {weights}"
 
 
 def metrics_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> MetricsTable:

@@ -81,3 +81,18 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cut.write_bytes(cut.read_bytes()[:700])
     (root / "test" / "sound" / "empty.jpg").touch()
     return root
+
+
+@pytest.fixture(scope="session")
+def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty small images in no_crack/ and crack/; a dark line crosses the latter."""
+    root = tmp_path_factory.mktemp("patches")
+    random = np.random.default_rng(0)
+    for number in range(40):
+        pixels = random.integers(120, 200, (40, 40, 3), np.uint8)
+        if number % 2:
+            pixels[:, random.integers(5, 35)] = 20
+        path = root / ("no_crack", "crack")[number % 2] / f"{number:02d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return root

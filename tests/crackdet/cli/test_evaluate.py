@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from crackdet.data import load_data
 from crackdet.evaluation import evaluate_run
@@ -18,26 +16,11 @@ QUIET = ("--bootstrap", "20", "--verbose", "0")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty small images; those in crack/ have a dark line."""
-    root = tmp_path_factory.mktemp("patches")
-    random = np.random.default_rng(0)
-    for number in range(40):
-        pixels = random.integers(120, 200, (40, 40, 3), np.uint8)
-        if number % 2:
-            pixels[:, random.integers(5, 35)] = 20
-        path = root / ("no_crack", "crack")[number % 2] / f"{number:02d}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(path)
-    return root
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
-    """A run over the folder, cut with another seed than that of `evaluate`, never trained."""
+def run(tmp_path_factory: pytest.TempPathFactory, patches: Path) -> Path:
+    """A run over the patches, cut with another seed than that of `evaluate`, never trained."""
     path = tmp_path_factory.mktemp("run")
     data = load_data(
-        folder, image_size=32, seed=3, validation_fraction=0.2, test_fraction=0.2, verbose=0
+        patches, image_size=32, seed=3, validation_fraction=0.2, test_fraction=0.2, verbose=0
     )
     evaluate_run(standin_classifier(32), standin_classifier(32, seed=1), data, path, bootstrap=0)
     return path
@@ -57,25 +40,25 @@ def judge(crackdet: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
 
 
 def test_a_run_is_judged_on_its_own_test_split(
-    judge: Callable[..., Any], run: Path, folder: Path
+    judge: Callable[..., Any], run: Path, patches: Path
 ) -> None:
     expected = json.loads((run / "metrics.json").read_text())["after"]["test"]
     for options in (("--split", "test"), ()):
-        out, row = judge(run, folder, *options)
+        out, row = judge(run, patches, *options)
         assert row["split"] == "test"
         assert (row["n"], row["confusion"]) == (expected["n"], expected["confusion"])
         assert "the test split of the model's own run" in out
     assert "Left out" in out
     assert row["images"]["left_out"] == row["images"]["trained_on"] + row["images"]["tuned_on"]
     assert row["images"]["judged"] == row["n"]
-    assert judge(run, folder, "--include-seen")[1]["n"] == row["images"]["given"] == 40
+    assert judge(run, patches, "--include-seen")[1]["n"] == row["images"]["given"] == 40
 
 
 def test_another_folder_is_judged_whole(
-    judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+    judge: Callable[..., Any], run: Path, patches: Path, tmp_path: Path
 ) -> None:
     strange = tmp_path / "site"
-    for path in sorted(folder.rglob("*.png"))[::4]:
+    for path in sorted(patches.rglob("*.png"))[::4]:
         copy = strange / path.parent.name / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes() + b"\0")  # another file, by its content
@@ -88,16 +71,16 @@ def test_another_folder_is_judged_whole(
     # Without its list, the model does not say what it knows.
     alone = tmp_path / "alone.keras"
     shutil.copy(run / "model.keras", alone)
-    out, row = judge(alone, folder)
+    out, row = judge(alone, patches)
     assert row["n"] == 40
     assert "does not stand beside it" in out
 
 
 def test_one_image_of_one_class_is_judged(
-    judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+    judge: Callable[..., Any], run: Path, patches: Path, tmp_path: Path
 ) -> None:
     """The fault: TypeError, before --out was written."""
-    image = next((folder / "crack").iterdir())
+    image = next((patches / "crack").iterdir())
     (tmp_path / "one" / "crack").mkdir(parents=True)
     (tmp_path / "one" / "crack" / "a.png").write_bytes(image.read_bytes() + b"\0")
     out, row = judge(run, tmp_path / "one")
@@ -108,10 +91,10 @@ def test_one_image_of_one_class_is_judged(
 
 
 def test_labels_of_a_file_replace_those_of_the_folders(
-    judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+    judge: Callable[..., Any], run: Path, patches: Path, tmp_path: Path
 ) -> None:
     strange = tmp_path / "site"
-    for path in sorted(folder.rglob("*.png"))[::4]:
+    for path in sorted(patches.rglob("*.png"))[::4]:
         copy = strange / "test" / path.parent.name / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes() + b"\0")
@@ -130,22 +113,26 @@ def test_labels_of_a_file_replace_those_of_the_folders(
     assert (row["n"], row["positives"]) == (10, sum("no_crack" not in name for name in names))
 
 
-def test_a_split_of_a_strange_folder_is_cut_where_it_is_asked_for(
-    crackdet: Callable[..., Any], judge: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+def test_a_strange_folder_is_cut_where_a_split_is_asked_for(
+    crackdet: Callable[..., Any],
+    judge: Callable[..., Any],
+    run: Path,
+    patches: Path,
+    tmp_path: Path,
 ) -> None:
     alone = tmp_path / "alone.keras"
     shutil.copy(run / "model.keras", alone)
     shares = ("--validation-fraction", "0.2", "--test-fraction", "0.3")
-    small = judge(alone, folder, *shares, "--split", "test")[1]
-    assert judge(alone, folder, *shares, "--split", "train")[1]["n"] > small["n"]
-    refused = crackdet("evaluate", alone, "--data", folder, *shares)
+    small = judge(alone, patches, *shares, "--split", "test")[1]
+    assert judge(alone, patches, *shares, "--split", "train")[1]["n"] > small["n"]
+    refused = crackdet("evaluate", alone, "--data", patches, *shares)
     assert refused.code == 2
     assert "--validation-fraction cuts a split: say which one is judged with --split" in refused.err
 
 
 def test_a_split_that_was_trained_on_is_refused_with_the_remedy(
-    crackdet: Callable[..., Any], run: Path, folder: Path
+    crackdet: Callable[..., Any], run: Path, patches: Path
 ) -> None:
-    refused = crackdet("evaluate", run, "--data", folder, "--split", "train", *QUIET)
+    refused = crackdet("evaluate", run, "--data", patches, "--split", "train", *QUIET)
     assert refused.code == 1
     assert "--include-seen judges them all the same" in refused.err

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crackdet import data, evaluation, training
+from crackdet import evaluation, training
 from crackdet.runs import files
 from tests.crackdet.cli.conftest import TINY, TINY_FIT, TINY_SEARCH
 
@@ -99,8 +99,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
     assert run.has("metrics.json")
     assert not run.has("report.html")
 
-    # Nothing is left to do but the report: the data are not even loaded.
-    monkeypatch.setattr(data, "load_data", unexpected)
+    # Nothing is left to do but the report.
     monkeypatch.setattr(evaluation, "evaluate_run", unexpected)
     done = run.go_on()
     assert done.code == 0, done.err

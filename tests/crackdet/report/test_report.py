@@ -1,6 +1,7 @@
 """The page as a browser and a screen reader take it, and the files it is made from."""
 
 import base64
+import copy
 import html.parser
 import io
 import itertools
@@ -251,40 +252,102 @@ def test_a_missing_part_is_left_out_with_a_sentence(run_dir, part):
 @pytest.mark.parametrize(
     "name", ["metrics.json", "config.json", "predictions.csv", "samples.npz", "architecture.json"]
 )
-def test_a_required_file_that_is_missing_or_broken_is_named(run_dir, name):
+def test_a_required_file_that_is_missing_or_broken_is_named_with_a_remedy(run_dir, name):
+    again = f"crackdet run --out {run_dir} --data demo"
+    remedy = "in another folder" if name == "config.json" else again
     content = (run_dir / name).read_bytes()
     for broken in (b"", content[: len(content) // 2].rsplit(b",", 1)[0]):
         (run_dir / name).write_bytes(broken)
-        with pytest.raises(CrackdetError, match=rf"{name}.*crackdet run --out"):
+        with pytest.raises(CrackdetError, match=rf"{name}.*{remedy}"):
             write_report(run_dir)
     (run_dir / name).unlink()
-    with pytest.raises(CrackdetError, match=rf"{name} is missing.*`crackdet run --out"):
+    with pytest.raises(CrackdetError, match=rf"{name} is missing\. .*{remedy}"):
         write_report(run_dir)
     assert not (run_dir / "report.html").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "message", "remedy"),
     [
-        ("metrics.json", "{}", "it lacks data, before"),
-        ("config.json", '{"seed": 0}', "it lacks options"),
-        ("architecture.json", "3", "cannot be read"),
-        ("history.csv", "phase,epoch\nhead,1\n", "it lacks loss"),
-        ("history.csv", "phase,loss,accuracy,val_loss,val_accuracy\nhead,1,1,x,1\n", "'x'"),
-        ("search/search.json", "", "cannot be read"),
-        ("search/search.json", "{}", "it lacks objective"),
-        ("search/trials.csv", "trial,status\n0,completed\n", "'val_loss'"),
-        ("search/trials.csv", "trial,status,val_loss,images\n0,completed,low,4\n", "'low'"),
+        ("metrics.json", "{}", "it lacks data, before", "metrics.json and give the run's command"),
+        ("config.json", '{"seed": 0}', "it lacks options", "make it again in another folder"),
+        ("architecture.json", "3", "cannot be read", "which makes it: crackdet run --out"),
+        ("history.csv", "phase,epoch\nhead,1\n", "it lacks loss", "Delete it"),
+        ("history.csv", "phase,loss,accuracy,val_loss,val_accuracy\nhead,1,1,x,1\n", "'x'", ""),
+        ("search/search.json", "", "cannot be read", "elsewhere"),
+        ("search/search.json", "{}", "it lacks objective", "elsewhere"),
+        ("search/trials.csv", "trial,status\n0,completed\n", "'val_loss'", "elsewhere"),
+        ("search/trials.csv", "trial,status,val_loss,images\n0,completed,low,4\n", "'low'", ""),
     ],
 )
-def test_a_file_of_something_else_is_named_with_the_run_to_repeat(run_dir, name, content, message):
+def test_a_file_of_something_else_is_named_with_a_remedy(run_dir, name, content, message, remedy):
     (run_dir / name).write_text(content)
     with pytest.raises(CrackdetError) as caught:
         write_report(run_dir)
     sentence = str(caught.value)
     assert sentence.startswith(f"{run_dir / name} cannot be read (")
     assert message in sentence
-    assert sentence.endswith(f"`crackdet run --out {run_dir}` with the run's data makes it.")
+    assert remedy in sentence
+
+
+def test_the_remedies_for_history_and_search_work(run_dir):
+    (run_dir / "history.csv").write_text("phase,epoch\n")
+    (run_dir / "history.csv").unlink()
+    (run_dir / "search/search.json").unlink()
+    with pytest.raises(CrackdetError, match=rf"Move {run_dir / 'search'} elsewhere"):
+        read_run(run_dir)
+    (run_dir / "search").rename(run_dir.parent / "elsewhere")
+    assert "(search/trials.csv)" in text_of(run_dir)
+
+
+def test_an_entry_that_a_file_lacks_is_named(run_dir):
+    """The fault: `KeyError: 'recall'`, with no word of a file."""
+    whole = read_json(run_dir / "metrics.json")
+    for names in (("after", "test", "recall"), ("baseline", "direction"), ("data", "notes")):
+        metrics = copy.deepcopy(whole)
+        entry = metrics
+        for name in names[:-1]:
+            entry = entry[name]
+        del entry[names[-1]]
+        write_json(run_dir / "metrics.json", metrics)
+        with pytest.raises(CrackdetError, match=rf"metrics\.json lacks {'.'.join(names)}\. Delete"):
+            text_of(run_dir)
+    write_json(run_dir / "metrics.json", whole)
+    with np.load(run_dir / "samples.npz") as arrays:
+        samples = {name: values for name, values in arrays.items() if name != "mistake_losses"}
+    np.savez(run_dir / "samples.npz", **samples)
+    with pytest.raises(CrackdetError, match=r"samples\.npz lacks mistake_losses\. Delete"):
+        text_of(run_dir)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({}, "the classifier that training began with"),
+        ({"weights": None}, "random weights"),
+        ({"weights": "imagenet"}, "its head not yet trained"),
+        ({"weights": "concrete"}, "the trained classifier that training began with, concrete"),
+    ],
+)
+def test_the_page_says_what_the_classifier_was_before_training(run_dir, weights, words):
+    config = read_json(run_dir / "config.json")
+    config["options"] = {
+        **{k: v for k, v in config["options"].items() if k != "weights"},
+        **weights,
+    }
+    write_json(run_dir / "config.json", config)
+    text = text_of(run_dir)
+    assert words in text
+    assert ("not yet trained" in text) == (weights == {"weights": "imagenet"})
+
+
+def test_what_the_run_was_made_with_is_shown_and_repeated(run_dir):
+    config = read_json(run_dir / "config.json")
+    config["made_with"] = {"workers": 3, "half_precision": True, "ray": None}
+    write_json(run_dir / "config.json", config)
+    text = text_of(run_dir)
+    assert "--workers 3 --half-precision" in text
+    assert "--ray" not in text
 
 
 def test_trials_without_their_objective_are_refused(run_dir):
@@ -292,7 +355,7 @@ def test_trials_without_their_objective_are_refused(run_dir):
     with pytest.raises(CrackdetError, match=r"search\.json names the objective 'luck'"):
         write_report(run_dir)
     (run_dir / "search/search.json").unlink()
-    with pytest.raises(CrackdetError, match=r"search\.json is missing.*`crackdet run --out"):
+    with pytest.raises(CrackdetError, match=r"search\.json is missing\. Move .* elsewhere"):
         write_report(run_dir)
 
 
