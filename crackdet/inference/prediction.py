@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from crackdet.errors import CrackdetWarning
 from crackdet.files import write_csv
 from crackdet.inference.classifier import Classifier, load_classifier
 from crackdet.inference.judging import Prediction, judge
@@ -108,7 +109,7 @@ def predict(
     rows = Predictions(judge(pictures, classifier, batch_size=batch_size))
     for note in (*notes, unread_note(rows), photo_note(rows, classifier)):
         if note:
-            warnings.warn(note, stacklevel=2)
+            warnings.warn(note, CrackdetWarning, stacklevel=2)
     return rows
 
 
