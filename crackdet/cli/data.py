@@ -92,6 +92,7 @@ def _print_uncut(error: "CutError") -> None:
     counts = ", ".join(f"{labels.count(i)} {name}" for i, name in enumerate(folder.class_names))
     groups = len(set(folder.walls.groups.tolist()))
     print(f"{folder.path.resolve().name}: {len(labels)} images in {groups} groups: {counts}")
+    print(folder.classes)
     print(" ".join((*folder.notes, str(error))))
 
 

@@ -41,6 +41,14 @@ def test_info_says_in_words_which_class_is_the_crack(
     assert "16 negative, 16 positive" in outcome.out
 
 
+def test_info_says_so_of_a_folder_that_cannot_be_cut(
+    crackdet: Callable[..., Any], patches: Callable[..., Path]
+) -> None:
+    outcome = crackdet("data", "info", patches("NG", "OK"), "--group-by", "(NG|OK)", *QUIET)
+    assert "cannot be cut" in outcome.out
+    assert "Counts as cracked: folder 'NG'; as sound: folder 'OK'." in outcome.out
+
+
 @pytest.mark.parametrize("what", ["info", "group"])
 def test_what_is_in_doubt_is_one_sentence_and_positive_answers_it(
     crackdet: Callable[..., Any], patches: Callable[..., Path], tmp_path: Path, what: str
