@@ -149,7 +149,7 @@ def test_a_photo_or_a_strip_is_judged_with_a_warning(
         rows = crackdet.predict([patch(9), patch(9, height, width)], classifier)
     assert [row.photo for row in rows] == [False, True]
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         assert not crackdet.predict(patch(9, 40, 40), classifier)[0].photo
 
 
