@@ -68,6 +68,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
     assert run.has("config.json", *RESULTS[1:3])
     assert not run.has("cache")
     assert f"crackdet train --data {folder} --out DIR --from {run.out}" in searched.out
+    assert json.loads((run.out / "config.json").read_text())["made_with"]["workers"] >= 1
     with open(run.out / "search" / "trials.csv", newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 2
 
