@@ -121,9 +121,7 @@ def _basis() -> Floats:
     """Deviations at `LOGITS`, a column each, that are expected in independent standard amounts."""
     z = LOGITS[:, None]
     covariance = (
-        _SHIFT**2
-        + _SLOPE**2 * z * z.T
-        + _WAVES**2 * np.exp(-np.square((z - z.T) / _LENGTH) / 2)
+        _SHIFT**2 + _SLOPE**2 * z * z.T + _WAVES**2 * np.exp(-np.square((z - z.T) / _LENGTH) / 2)
     )
     variances, directions = np.linalg.eigh(covariance)
     kept = variances > _LEAST_VARIANCE

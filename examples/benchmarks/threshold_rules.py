@@ -4,10 +4,11 @@
     python examples/benchmarks/threshold_rules.py --manual-dir FOLDER
 
 Three rules choose on the same few walls: the least cost that is counted there, the ratio of the
-costs, and the least cost that is expected (`choose_threshold`). Prints what each then costs on other
-walls, in false alarms for 1,000 images, a miss costing five. The first command simulates scores; the
-second cuts the walls of the real train split, again and again, into those that a head is fitted on,
-those that the threshold is chosen on and those that it is judged on. Neither reads a test split.
+costs, and the least cost that is expected (`choose_threshold`). Prints what each then costs on
+other walls, in false alarms for 1,000 images, a miss costing five. The first command simulates
+scores; the second cuts the walls of the real train split, again and again, into those that a head
+is fitted on, those that the threshold is chosen on and those that it is judged on. Neither reads a
+test split.
 """
 
 import argparse
@@ -76,7 +77,7 @@ MODELS = {
     "overlapping, shifted by -2": (((-1.2, 1.6, None), (1.2, 1.6, None)), 1.0, -2.0),
 }
 # Cracked and sound walls to choose on, and the mean number of their images.
-SIZES = {10: (60, 8, 2), 40: (900, 50, 2.2), 400: (1000, 8, 3)}
+SIZES = {10: (60, 12, 2), 40: (900, 50, 2.2), 400: (1000, 8, 3)}
 WALL_SHARE = 0.3  # of the variance of a class's logits that is between walls
 
 
@@ -127,6 +128,8 @@ HEADS = {
     "a tenth, 16 of 1,280 features": (0.1, 16, 1.0),
 }
 
+SOUND_WALLS = 23  # a cracked wall, as in the whole data set: as many images of either class
+
 
 def judge_on_train(options: argparse.Namespace) -> None:
     features, labels, walls = train_features(options)
@@ -147,13 +150,10 @@ def judge_on_train(options: argparse.Namespace) -> None:
                 cuts = []
                 for _ in range(options.cuts):
                     chosen = drawn(random, free_cracked, to_choose / free_cracked.size)
-                    wanted = 900 if to_choose == 39 else 60
-                    chosen |= drawn(random, free_sound, min(0.5, wanted / free_sound.size))
+                    chosen |= drawn(random, free_sound, SOUND_WALLS * to_choose / free_sound.size)
                     choose = np.isin(walls, list(chosen))
                     judge = ~choose & ~np.isin(walls, list(fit))
-                    cuts.append(
-                        costs(*((labels[p], z[p], walls[p]) for p in (choose, judge)))
-                    )
+                    cuts.append(costs(*((labels[p], z[p], walls[p]) for p in (choose, judge))))
                 rows.append(np.mean(cuts, axis=0))
             line(name, rows)
 
@@ -209,7 +209,9 @@ def line(name: str, rows: list) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--manual-dir", help="folder of the official images: judge on train's walls")
+    parser.add_argument(
+        "--manual-dir", help="folder of the official images: judge on train's walls"
+    )
     parser.add_argument("--data-dir", help="where built data sets stand")
     parser.add_argument("--cache-dir", help="where features are kept; default: nowhere")
     parser.add_argument("--images", type=int, default=16000, help="of train, by whole walls")
