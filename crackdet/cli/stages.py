@@ -199,6 +199,9 @@ def evaluate_stage(
             started_from=known_images(options["weights"]) if options["weights"] else None,
             seconds=seconds(folder),
         )
+    say(f"  {threshold_line(metrics)}")
+    if metrics["threshold_caution"]:
+        say(f"  {metrics['threshold_caution']}")
     for title, row in test_rows(metrics):
         say(f"  {title}: {metrics_line(row)}")
 
@@ -263,6 +266,13 @@ def test_rows(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]
         ("test after training", metrics["after"]["test"]),
         ("test, one threshold on contrast", metrics["baseline"]["test"]),
     ]
+
+
+def threshold_line(metrics: Mapping[str, Any]) -> str:
+    """Returns the threshold with its spread and its rule."""
+    interval = metrics["threshold_interval"]
+    bounds = "" if interval is None else " [{:.4f}, {:.4f}]".format(*interval)
+    return f"threshold {metrics['threshold']:.4f}{bounds}: {metrics['threshold_rule']}"
 
 
 def metrics_line(row: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from crackdet.evaluation.calibration import (
     reliability_bins,
 )
 from crackdet.evaluation.metrics import METRICS, metrics_row
-from crackdet.evaluation.threshold import choose_threshold
+from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
 
 # These import Keras; the rest is NumPy, so that reports are written without loading Keras.
 _NEED_KERAS = {
@@ -26,6 +26,7 @@ _NEED_KERAS = {
 
 __all__ = [
     "METRICS",
+    "ThresholdChoice",
     "apply_temperature",
     "baseline_scores",
     "choose_images",

@@ -63,6 +63,8 @@ def fit_baseline(split: "ImageSplit") -> dict[str, Any]:
     fits = {}
     for direction in ("above", "below"):
         s = oriented(deviations, direction)
+        # Counted, not expected: train has images enough, and a contrast is no probability that a
+        # fit could start from.
         threshold = cheapest_threshold(y, s, miss_cost=1.0, lowest=float(s.min()))
         fits[direction] = int(np.sum((s >= threshold) != y)), threshold
     direction = min(fits, key=lambda name: fits[name][0])

@@ -5,10 +5,12 @@ Gaussian process as the deviation's prior (Rasmussen & Williams, "Gaussian Proce
 Learning", 2006, chapters 3 and 5): what the images do not say stays as calibration left it.
 """
 
+from collections import Counter
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
 Floats = NDArray[np.float64]
@@ -26,13 +28,13 @@ _LEAST_VARIANCE = 1e-3
 _MOST_STEPS, _MOST_HALVINGS = 50, 20
 
 
-def count_by_group(y: Ints, s: Floats, group_of: Ints) -> tuple[Ints, Ints]:
-    """Returns the distinct groups as counts, and how many groups are like each.
+def count_by_group(y: Ints, s: Floats, group_of: Ints) -> tuple[csr_array, Ints]:
+    """Returns the distinct groups as counts of images, and how many groups are like each.
 
     Args:
         y: Labels, shape `(n,)`.
         s: Scores in [0, 1], shape `(n,)`.
-        group_of: Number of each image's group, 0 to groups - 1, shape `(n,)`.
+        group_of: Group of each image, shape `(n,)`.
 
     Returns:
         Counts of shape `(kinds, 2 * len(LOGITS))`, negatives at each logit and then positives, and
@@ -40,38 +42,54 @@ def count_by_group(y: Ints, s: Floats, group_of: Ints) -> tuple[Ints, Ints]:
     """
     with np.errstate(divide="ignore"):
         nearest = np.rint(np.clip(logit(s), LOGITS[0], LOGITS[-1]) / STEP)
-    column = nearest.astype(np.int64) + LOGITS.size // 2 + LOGITS.size * y
-    counts = np.zeros((group_of.max() + 1, 2 * LOGITS.size), np.int64)
-    np.add.at(counts, (group_of, column), 1)
-    kinds, groups = np.unique(counts, axis=0, return_counts=True)
-    return kinds, groups
+    columns = nearest.astype(np.int64) + LOGITS.size // 2 + LOGITS.size * y
+    order = np.lexsort((columns, group_of))
+    starts = np.flatnonzero(np.diff(group_of[order])) + 1
+    alike = Counter(group.tobytes() for group in np.split(columns[order], starts))
+    kinds = sorted(alike)
+    images = [np.frombuffer(kind, np.int64) for kind in kinds]
+    ends = np.cumsum([0, *(group.size for group in images)])
+    flat = np.concatenate(images)
+    shape = len(kinds), 2 * LOGITS.size
+    return (
+        csr_array((np.ones(flat.size), flat, ends), shape=shape),
+        np.array([alike[kind] for kind in kinds]),
+    )
 
 
-def fit_log_odds(counts: Floats, evidence: float, start: Floats | None = None) -> Floats:
+def fit_log_odds(
+    counts: Floats,
+    evidence: float,
+    *,
+    start: Floats | None = None,
+    expected: Floats | None = None,
+) -> Floats:
     """Returns the coefficients of the most probable deviation for each row of counts.
 
     Args:
         counts: As of `count_by_group`, summed over groups: shape `(fits, 2 * len(LOGITS))`.
         evidence: Weight of an image in the likelihood.
         start: Coefficients to begin with, shape `(fits, size)` or one that spreads to it.
+        expected: Coefficients that are expected beforehand, shape `(fits, size)`: such as
+            `draw_expected` gives. Defaults to 0, no deviation.
 
     Returns:
         Coefficients of shape `(fits, size)`.
     """
     basis = _basis()
-    coefficients = np.zeros((len(counts), basis.shape[1]))
-    if start is not None:
-        coefficients += start
+    expected = np.zeros((len(counts), basis.shape[1])) if expected is None else expected
+    coefficients = np.zeros_like(expected) + (0.0 if start is None else start)
     images, positives = evidence * _images(counts), evidence * counts[:, LOGITS.size :]
 
     def loss(values: Floats) -> Floats:
         odds = log_odds(values)
         likelihood = images * np.logaddexp(0.0, odds) - positives * odds
-        return likelihood.sum(axis=1) + np.square(values).sum(axis=1) / 2
+        return likelihood.sum(axis=1) + np.square(values - expected).sum(axis=1) / 2
 
     best = loss(coefficients)
     for _ in range(_MOST_STEPS):
-        slope = (images * expit(log_odds(coefficients)) - positives) @ basis + coefficients
+        slope = (images * expit(log_odds(coefficients)) - positives) @ basis
+        slope += coefficients - expected
         newton = np.linalg.solve(_curvature(images, coefficients), slope[..., None])[..., 0]
         # The loss is convex: of a full step that overshoots, a small enough part does not.
         part = np.ones(len(counts))
@@ -85,6 +103,11 @@ def fit_log_odds(counts: Floats, evidence: float, start: Floats | None = None) -
         if np.abs(newton).max() < 1e-6:
             break
     return coefficients
+
+
+def draw_expected(random: np.random.Generator, fits: int) -> Floats:
+    """Returns coefficients drawn from what is expected beforehand, shape `(fits, size)`."""
+    return random.normal(size=(fits, _basis().shape[1]))
 
 
 def log_odds(coefficients: Floats) -> Floats:

@@ -139,22 +139,26 @@ def evaluate_run(
     temperature = fit_temperature(uncalibrated, data.validation.labels)
     calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)
     scores = {"validation": calibrated[:, 1]}
-    threshold = choose_threshold(data.validation.labels, scores["validation"], miss_cost=miss_cost)
+    choice = choose_threshold(
+        data.validation.labels,
+        scores["validation"],
+        groups=data.validation.groups,
+        miss_cost=miss_cost,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    threshold = choice.threshold
     baseline = fit_baseline(data.train)
     scale_logits(model, temperature)
-    threshold_rule = (
-        f"least cost on validation with a miss costing {miss_cost:g} false alarms; "
-        "the middle of the widest interval of equally good thresholds"
-    )
     with atomic_write(run_dir / files.MODEL) as temporary:
         # Augmentation is of training alone, and needs crackdet: plain Keras loads the rest.
         without_augmentation(model).save(temporary)
     record = ModelRecord(
         tuple(data.class_names),
         threshold,
-        threshold_rule,
+        choice.rule,
         temperature,
-        {"data": data.facts(), "versions": versions()},
+        {"data": data.facts(), "threshold": choice.facts(), "versions": versions()},
         data.train.patch_side(),
     )
     write_record(run_dir / files.MODEL, record)
@@ -182,8 +186,7 @@ def evaluate_run(
     metrics = {
         "data": data.facts(),
         "temperature": temperature,
-        "threshold": threshold,
-        "threshold_rule": threshold_rule,
+        **choice.facts(),
         "before": {name: row(name, values, 0.5) for name, values in before.items()},
         "after": {name: row(name, scores[name], threshold) for name in SPLITS},
         "baseline": {

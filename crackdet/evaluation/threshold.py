@@ -1,6 +1,7 @@
 """The decision threshold: where missing cracks and false alarms cost least."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,7 @@ from crackdet.evaluation.log_odds import (
     LOGITS,
     STEP,
     count_by_group,
+    draw_expected,
     fit_log_odds,
     log_odds,
     uncertainty_left,
@@ -32,10 +34,10 @@ class ThresholdChoice:
 
     Attributes:
         threshold: In [0, 1]; an image raises an alarm when `score >= threshold`.
-        interval: Holds 95 % of the thresholds that the same rule chooses on resampled groups;
-            `None` without resamples.
-        cost_ratio: `1 / (1 + miss_cost)`: the best threshold where scores are probabilities, and
-            what the choice is shrunk towards.
+        interval: Holds 95 % of the thresholds that the same rule chooses on resampled groups,
+            each with another deviation expected beforehand: wide where groups differ and where
+            they say little. `None` without resamples.
+        miss_cost: Cost of a missed positive in false alarms.
         shrinkage: From 0, where the images decided, to 1, where they said nothing and the cost
             ratio stands: the variance of the fit at the threshold as a share of that beforehand.
         expected_cost: Cost of an image that is expected at the threshold, in false alarms.
@@ -47,13 +49,27 @@ class ThresholdChoice:
 
     threshold: float
     interval: tuple[float, float] | None
-    cost_ratio: float
+    miss_cost: float
     shrinkage: float
     expected_cost: float
     positives: int
     positive_groups: int
     negatives: int
     negative_groups: int
+
+    @property
+    def cost_ratio(self) -> float:
+        """`1 / (1 + miss_cost)`: the best threshold of scores that are true probabilities."""
+        return 1 / (1 + self.miss_cost)
+
+    @property
+    def rule(self) -> str:
+        """How the threshold was chosen, in words."""
+        return (
+            f"least expected cost on validation with a miss costing {self.miss_cost:g} false "
+            "alarms, by a smooth fit of the scores that stays near the cost ratio "
+            f"{self.cost_ratio:.4g} where validation says little"
+        )
 
     @property
     def caution(self) -> str:
@@ -67,6 +83,20 @@ class ThresholdChoice:
             f"{negative} negative images of {other} groups. With fewer than {FEW} of any of these "
             "it may be far from the best one."
         )
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what `metrics.json` and the record beside a model say of the threshold."""
+        return {
+            "threshold": self.threshold,
+            "threshold_rule": self.rule,
+            "threshold_interval": None if self.interval is None else list(self.interval),
+            "threshold_cost_ratio": self.cost_ratio,
+            "threshold_shrinkage": self.shrinkage,
+            "threshold_expected_cost": self.expected_cost,
+            "threshold_positives": {"images": self.positives, "groups": self.positive_groups},
+            "threshold_negatives": {"images": self.negatives, "groups": self.negative_groups},
+            "threshold_caution": self.caution,
+        }
 
 
 def choose_threshold(
@@ -123,7 +153,7 @@ def choose_threshold(
 
     kinds, alike = count_by_group(y, s, group_of)
     evidence = float(alike.sum() / y.size)
-    counts = (alike @ kinds).astype(np.float64)[None]
+    counts = (kinds.T @ alike)[None]
     coefficients = fit_log_odds(counts, evidence)
     costs = _costs(counts, coefficients, miss_cost)
     position = float(_cheapest_logit(costs, coefficients, miss_cost)[0])
@@ -133,14 +163,18 @@ def choose_threshold(
     for first in range(0, bootstrap, _BLOCK):
         draws = min(_BLOCK, bootstrap - first)
         drawn = random.multinomial(alike.sum(), alike / alike.sum(), size=draws)
-        resampled = (drawn @ kinds).astype(np.float64)
-        again = fit_log_odds(resampled, evidence, coefficients)
+        resampled = (kinds.T @ drawn.T).T
+        # A fit that the images leave free stays with what is expected beforehand, and would seem
+        # sure: so each resample expects something else, drawn from the same prior.
+        again = fit_log_odds(
+            resampled, evidence, start=coefficients, expected=draw_expected(random, draws)
+        )
         resampled_costs = _costs(resampled, again, miss_cost)
         moved.append(_cheapest_logit(resampled_costs, again, miss_cost))
     return ThresholdChoice(
         threshold=float(expit(position)),
         interval=_interval(np.concatenate(moved)) if moved else None,
-        cost_ratio=float(1 / (1 + miss_cost)),
+        miss_cost=float(miss_cost),
         shrinkage=uncertainty_left(counts, evidence, coefficients, position),
         expected_cost=float(costs.min() / y.size),
         positives=int(y.sum()),

@@ -22,8 +22,11 @@ def score(data: crackdet.data.CrackData, cache: FeatureCache, epochs: int, seed:
     model = crackdet.models.mobilenet_v2_classifier(unfreeze_depth=0, dropout=0.3, seed=seed)
     fit(model, data, epochs=epochs, learning_rate=1e-3, views=1, cache=cache, seed=seed, verbose=0)
     threshold = choose_threshold(
-        data.validation.labels, cache.predict(model, data.validation)[:, 1]
-    )
+        data.validation.labels,
+        cache.predict(model, data.validation)[:, 1],
+        groups=data.validation.groups,
+        bootstrap=0,
+    ).threshold
     scores = cache.predict(model, data.test)[:, 1]
     return metrics_row(data.test.labels, scores, threshold=threshold, groups=data.test.groups)
 

@@ -37,6 +37,8 @@ def results(run: Run) -> dict[str, Any]:
     return {
         "threshold": f"{run.threshold:.4f}",
         "threshold_rule": metrics["threshold_rule"],
+        "threshold_spread": threshold_spread(metrics),
+        "threshold_caution": metrics.get("threshold_caution", ""),
         "temperature": f"{metrics['temperature']:.3f}",
         "before": before_training(run.config["options"]),
         "baseline_direction": baseline["direction"],
@@ -71,6 +73,18 @@ def before_training(options: Mapping[str, Any]) -> str:
     if weights == "imagenet":
         return "the same classifier with ImageNet's weights, its head not yet trained"
     return f"the trained classifier that training began with, {weights}"
+
+
+def threshold_spread(metrics: Mapping[str, Any]) -> str:
+    """Returns how far the threshold moves with the groups; empty where the run does not say."""
+    bounds = metrics.get("threshold_interval")
+    if bounds is None:
+        return ""
+    low, high = bounds
+    return (
+        f"On other groups like those of validation it would lie between {low:.4f} and {high:.4f}, "
+        "in 95 of 100 cases."
+    )
 
 
 def metrics_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> MetricsTable:

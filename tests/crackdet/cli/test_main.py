@@ -150,7 +150,11 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_figure_without_interval_is_printed_alone() -> None:
-    from crackdet.cli.stages import metrics_line
+    from crackdet.cli.stages import metrics_line, threshold_line
+
+    chosen = {"threshold": 0.2, "threshold_rule": "least cost", "threshold_interval": [0.1, 0.25]}
+    assert threshold_line(chosen) == "threshold 0.2000 [0.1000, 0.2500]: least cost"
+    assert threshold_line({**chosen, "threshold_interval": None}) == "threshold 0.2000: least cost"
 
     # With few groups of images nothing can be resampled; without alarms there is no precision.
     row = {"accuracy": 0.5, "recall": 0.0, "precision": None, "auroc": 0.75}

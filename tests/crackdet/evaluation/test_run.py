@@ -52,9 +52,15 @@ def test_a_run_is_calibrated_measured_and_filed(result, data):
     assert calibrated == pytest.approx(
         softmax(np.log(uncalibrated.astype(np.float64)) / temperature, axis=1), abs=1e-5
     )
-    assert metrics["threshold"] == pytest.approx(
-        choose_threshold(data.validation.labels, calibrated[:, 1]), abs=1e-4
+    choice = choose_threshold(
+        data.validation.labels, calibrated[:, 1], groups=data.validation.groups, bootstrap=30
     )
+    assert metrics["threshold"] == pytest.approx(choice.threshold, abs=1e-4)
+    assert metrics["threshold_interval"] == pytest.approx(choice.interval, abs=1e-3)
+    assert metrics["threshold_positives"]["groups"] == choice.positive_groups < 20
+    assert metrics["threshold_caution"] == choice.caution != ""
+    chosen = {name: value for name, value in metrics.items() if name.startswith("threshold")}
+    assert read_record(folder / "model.keras").provenance["threshold"] == chosen
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert read_record(folder / "model.keras").patch_side == 16
     assert set(metrics["before"]) == {"validation", "test"}

@@ -40,7 +40,12 @@ def write_run(folder, *, seed=0, skill=5.0, notes=""):
     folder.mkdir(parents=True, exist_ok=True)
     splits = {name: _split(random, name, count, skill) for name, count in COUNTS.items()}
     _write_predictions(folder / "predictions.csv", splits)
-    threshold = choose_threshold(splits["validation"]["label"], splits["validation"]["score"])
+    choice = choose_threshold(
+        splits["validation"]["label"],
+        splits["validation"]["score"],
+        groups=splits["validation"]["group"],
+    )
+    threshold = choice.threshold
 
     def row(name, column, cut, **options):
         split = splits[name]
@@ -71,8 +76,7 @@ def write_run(folder, *, seed=0, skill=5.0, notes=""):
             "groups": {name: len(set(split["group"])) for name, split in splits.items()},
         },
         "temperature": 1.273,
-        "threshold": threshold,
-        "threshold_rule": "least cost on validation with a miss costing 5 false alarms",
+        **choice.facts(),
         "before": {name: row(name, "score_before", 0.5) for name in ("validation", "test")},
         "after": {name: row(name, "score", threshold) for name in COUNTS},
         "baseline": {

@@ -229,6 +229,20 @@ def test_leaks_warn_above_the_figures_by_their_flag_whatever_the_notes_say(
     assert metrics["data"]["notes"] in text
 
 
+def test_the_threshold_says_how_far_it_may_move_and_on_how_little_it_stands(run_dir):
+    metrics = read_json(run_dir / "metrics.json")
+    low, high = metrics["threshold_interval"]
+    assert f"it would lie between {low:.4f} and {high:.4f}" in text_of(run_dir)
+    caution = "The threshold was chosen on 3 positive images of 1 groups"
+    write_json(run_dir / "metrics.json", {**metrics, "threshold_caution": caution})
+    assert caution in text_of(run_dir)
+    # Runs of earlier versions know of neither.
+    for name in ("threshold_interval", "threshold_caution"):
+        del metrics[name]
+    write_json(run_dir / "metrics.json", metrics)
+    assert "it would lie between" not in text_of(run_dir)
+
+
 def test_the_recorded_command_is_shown_as_it_is(run_dir):
     config = read_json(run_dir / "config.json")
     write_json(run_dir / "config.json", {**config, "command": "crackdet run --seed 3", "seed": 3})
