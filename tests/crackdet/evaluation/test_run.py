@@ -72,6 +72,7 @@ def test_a_run_is_calibrated_measured_and_filed(result, data):
         "name": "lines",
         "fingerprint": data.fingerprint,
         "class_names": ["negative", "positive"],
+        "classes": data.classes,
         "notes": "made for a test",
         "counts": data.counts(),
         "groups": {"train": 20, "validation": 15, "test": 15},
