@@ -78,6 +78,7 @@ MODELS = {
 }
 # Cracked and sound walls to choose on, and the mean number of their images.
 SIZES = {10: (60, 12, 2), 40: (900, 50, 2.2), 400: (1000, 8, 3)}
+JUDGED_WALLS = (8000, 2000)
 WALL_SHARE = 0.3  # of the variance of a class's logits that is between walls
 
 
@@ -111,7 +112,7 @@ def simulate(repeats: int, seed: int) -> None:
             rows = [
                 costs(
                     draw(random, model, (sound, cracked), images),
-                    draw(random, model, (8000, 2000), (2.5, 10)),
+                    draw(random, model, JUDGED_WALLS, (2.5, 10)),
                 )
                 for _ in range(repeats)
             ]
@@ -128,6 +129,7 @@ HEADS = {
     "a tenth, 16 of 1,280 features": (0.1, 16, 1.0),
 }
 
+TO_CHOOSE = (10, 39)  # cracked walls; validation of the whole data set has 39
 SOUND_WALLS = 23  # a cracked wall, as in the whole data set: as many images of either class
 
 
@@ -135,7 +137,7 @@ def judge_on_train(options: argparse.Namespace) -> None:
     features, labels, walls = train_features(options)
     cracked = np.unique(walls[labels == 1])
     sound = np.setdiff1d(walls, cracked)
-    for to_choose in (10, 39):
+    for to_choose in TO_CHOOSE:
         head(f"real, {to_choose} cracked walls to choose on, head fitted on")
         for number, (name, (share, seen, penalty)) in enumerate(HEADS.items()):
             rows = []

@@ -1,5 +1,6 @@
 """The benchmarks run, at sizes that say nothing about speed, and tell what they found."""
 
+import argparse
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 
@@ -120,3 +122,29 @@ def test_interval_coverage(root: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert holds[0] < holds[2] <= 100
     coverage.print_table(["walls"], [["41"], ["400"]])
     assert capsys.readouterr().out == "| walls |\n| --- |\n| 41 |\n| 400 |\n\n"
+
+
+def test_threshold_rules(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = benchmark(root, "threshold_rules")
+    monkeypatch.setattr(rules, "SIZES", {10: (60, 4, 2)})
+    monkeypatch.setattr(rules, "MODELS", dict(list(rules.MODELS.items())[:2]))
+    monkeypatch.setattr(rules, "JUDGED_WALLS", (200, 100))
+    rules.simulate(repeats=2, seed=0)
+    random = np.random.default_rng(0)
+    walls = np.arange(1600) // 2
+    labels = (walls < 100).astype(int)
+    features = random.normal(2 * labels[:, None], 1, (1600, 4))
+    monkeypatch.setattr(rules, "HEADS", {"a tenth": (0.1, 4, 1.0)})
+    monkeypatch.setattr(rules, "TO_CHOOSE", (10,))
+    monkeypatch.setattr(rules, "train_features", lambda options: (features, labels, walls))
+    rules.judge_on_train(argparse.Namespace(heads=2, cuts=2, seed=0))
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if re.search(r"\| \d", line)]
+    assert [row[0] for row in rows[:2]] == list(rules.MODELS)
+    assert [row[0] for row in rows[2:]] == ["mean of all, least possible = 100", "a tenth"]
+    for row in rows:
+        costs = [float(cell) for cell in row[1:5]]
+        assert costs[3] == min(costs)
+        assert float(row[5].split()[0]) == pytest.approx(costs[2] - costs[0], abs=0.02)
