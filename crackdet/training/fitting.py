@@ -29,8 +29,7 @@ from crackdet.training.callbacks import (
     OnWholeModel,
     as_history,
 )
-from crackdet.training.precision import mixed_precision as in_mixed_precision
-from crackdet.training.products import pointwise_as_products
+from crackdet.training.precision import fast_arithmetic
 
 SCHEDULES = ("cosine", "plateau")
 MAX_WARMUP_STEPS = 100
@@ -98,8 +97,9 @@ def fit(
         cache: Where frozen features are kept; used when `views` is given. A phase whose features
             do not fit in it trains the whole model on images, with a warning: augmented anew in
             each epoch, or not at all with `views=1`.
-        mixed_precision: Whether the backbone computes in bfloat16, while weights and the head stay
-            in float32: faster on GPUs and processors that have it, and slower on others. The
+        mixed_precision: Whether the backbone computes in bfloat16 (with TensorFlow on a CPU, the
+            products of its 1x1 convolutions alone), while weights and the head stay in float32:
+            faster on GPUs and processors that have it, and slower on others. The
             trained model computes in float32, and so with a `val_loss` a little off the history's.
         run_dir: Folder for history.csv and tensorboard/.
         tensorboard: Whether to write tensorboard/ in `run_dir`.
@@ -153,7 +153,7 @@ def fit(
                 watchers.append(EpochCurves(Path(run_dir) / files.TENSORBOARD / phase.name))
             if verbose:
                 print(_headline(phase, trained, data.train.num_images), flush=True)
-            with pointwise_as_products(model), in_mixed_precision(model, mixed_precision):
+            with fast_arithmetic(model, mixed_precision):
                 trained.fit(
                     train,
                     validation_data=validation,

@@ -10,8 +10,13 @@ import keras
 from crackdet.devices import has_gpu
 
 
+def takes_products() -> bool:
+    """Returns whether 1x1 convolutions are computed as products here: by TensorFlow on a CPU."""
+    return keras.backend.backend() == "tensorflow" and not has_gpu()
+
+
 @contextlib.contextmanager
-def pointwise_as_products(model: keras.Model) -> Iterator[None]:
+def pointwise_as_products(model: keras.Model, dtype: str | None = None) -> Iterator[None]:
     """Lets a model's 1x1 convolutions be computed as the matrix products that they are.
 
     MobileNetV2 spends two thirds of a training step in them. TensorFlow's kernels for the gradients
@@ -22,11 +27,11 @@ def pointwise_as_products(model: keras.Model) -> Iterator[None]:
     Args:
         model: Its own layers are changed while the context lasts, and with them what is traced
             in it.
+        dtype: What their factors are rounded to, such as "bfloat16"; None for the layers' own.
     """
-    slow = keras.backend.backend() == "tensorflow" and not has_gpu()
-    layers = [layer for layer in model.layers if slow and _is_pointwise(layer)]
+    layers = [layer for layer in model.layers if takes_products() and _is_pointwise(layer)]
     for layer in layers:
-        layer.convolution_op = functools.partial(_product, layer.filters)
+        layer.convolution_op = functools.partial(_product, layer.filters, dtype)
     try:
         yield
     finally:
@@ -43,8 +48,13 @@ def _is_pointwise(layer: keras.layers.Layer) -> bool:
     )
 
 
-def _product(filters: int, images: Any, kernel: Any) -> Any:
+def _product(filters: int, dtype: str | None, images: Any, kernel: Any) -> Any:
     ops = keras.ops
     pixels = ops.reshape(images, (-1, images.shape[-1]))
-    products = ops.matmul(pixels, ops.reshape(kernel, (-1, filters)))
+    kernel = ops.reshape(kernel, (-1, filters))
+    if dtype is None:
+        products = ops.matmul(pixels, kernel)
+    else:  # the gradients of a cast are cast too, so that their products are as fast
+        products = ops.matmul(ops.cast(pixels, dtype), ops.cast(kernel, dtype))
+        products = ops.cast(products, images.dtype)
     return ops.reshape(products, (*ops.shape(images)[:-1], filters))

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +20,7 @@ import numpy as np
 
 import crackdet
 import tuning
-from crackdet.training import fitting
+from crackdet.training import products
 from tuning.executors.memory import default_workers
 from tuning.jobs import Jobs
 
@@ -113,7 +112,7 @@ def plain_search(setup: Setup, data, trials: list[dict], folder: Path) -> Search
         project_name=folder.name,
         overwrite=True,
     )
-    with mock.patch.object(fitting, "pointwise_as_products", nullcontext):
+    with mock.patch.object(products, "takes_products", lambda: False):
         start = time.perf_counter()
         tuner.search(data, verbose=0)
         seconds = time.perf_counter() - start

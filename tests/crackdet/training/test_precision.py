@@ -14,7 +14,8 @@ from crackdet.errors import CrackdetError
 from crackdet.features import FeatureCache
 from crackdet.models import split_at
 from crackdet.training import fit
-from crackdet.training.precision import POLICY, mixed_precision
+from crackdet.training.precision import POLICY, fast_arithmetic
+from crackdet.training.products import takes_products
 
 MakeModel = Callable[..., keras.Model]
 
@@ -37,10 +38,13 @@ def cross_entropy(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def test_the_backbone_alone_changes_and_changes_back(make_model: MakeModel) -> None:
     model = make_model(2)
-    with mixed_precision(model, False):
+    with fast_arithmetic(model, mixed_precision=False):
         assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-    with mixed_precision(model, True):
+    with fast_arithmetic(model, mixed_precision=True):
         policies = {layer.name: layer.dtype_policy.name for layer in model.layers}
+    if takes_products():  # all but these is slower in bfloat16 there
+        assert set(policies.values()) == {"float32"}
+        return
     assert policies.pop("image") == policies.pop("preprocessing") == "float32"
     assert policies.pop("predictions") == "float32"
     assert set(policies.values()) == {POLICY}
