@@ -14,15 +14,18 @@ from crackdet.data import CrackData
 from crackdet.data.dataset import DEFAULT_CLASSES
 from crackdet.data.splits import ImageSplit
 from crackdet.features import FeatureCache, Uncached
-from crackdet.images import ImageSize
-from crackdet.models import new_classifier, replace_head, unfreeze_depth
-from crackdet.models.units import HEAD_NAME
+from crackdet.images import ImageSize, height_and_width
+from crackdet.models import new_classifier, replace_head, set_unfreeze_depth
+from crackdet.models.units import DROPOUT_NAME, HEAD_NAME, POOLING_NAME
+from crackdet.models.weights import weights_record
 from crackdet.runs.history import REPORTED
 from crackdet.seeds import set_seed
 from crackdet.training import fit
 from crackdet.training.fitting import is_augmented
 from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace
+
+_HEAD = (POOLING_NAME, DROPOUT_NAME, HEAD_NAME)
 
 # What builds the classifier of a trial, with the arguments of `crackdet.models.new_classifier`.
 Classifier = Callable[..., keras.Model]
@@ -119,21 +122,31 @@ class CrackHyperModel(keras_tuner.HyperModel):
     def rebuild(self, model: keras.Model, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds as `build` does, on the backbone of a model that was built before.
 
-        A tenth of the time, for trials of the head alone, which leave the backbone as it was.
+        A tenth of the time. A model with another head than `mobilenet_v2_classifier`'s, of a
+        `classifier` of one's own, is built anew.
 
         Args:
-            model: A model of `build`, before it is trained.
-            hp: KerasTuner's hyperparameters, with an unfreeze depth of 0.
+            model: A model of `build`, with the weights that it was built with.
+            hp: KerasTuner's hyperparameters.
         """
-        values = self.space.values(hp)
-        if values["unfreeze_depth"] or unfreeze_depth(model):
+        if tuple(layer.name for layer in model.layers[-3:]) != _HEAD:
             return self.build(hp)
+        values = self.space.values(hp)
         seed = self._execution_seed(values)
         head = model.get_layer(HEAD_NAME).get_weights()
-        rebuilt = replace_head(model, self.num_classes, dropout=values["dropout"], seed=seed)
+        outputs = model.output_shape[-1]  # those of the `classifier`, whatever it was told
+        rebuilt = replace_head(model, outputs, dropout=values["dropout"], seed=seed)
         if self.weights not in (None, "imagenet"):  # which carry a head
             rebuilt.get_layer(HEAD_NAME).set_weights(head)
-        return rebuilt
+        return set_unfreeze_depth(rebuilt, values["unfreeze_depth"])
+
+    def backbone(self) -> tuple:
+        """Returns what a backbone and its starting weights follow from: equal ones are the same."""
+        strength = self.strength if is_augmented(self.views) else 0
+        size = height_and_width(self.image_size)
+        weights = weights_record(self.weights)
+        seed = self.view_seed if weights is None else None
+        return self.classifier, size, self.num_classes, self.alpha, weights, strength, seed
 
     def fit(
         self,

@@ -35,29 +35,42 @@ def curves(folder):
     return [(path.parent.name, path.stat().st_size) for path in files]
 
 
+class AtWork:
+    """Tells which processes have worked for a while on a trial that has not ended.
+
+    A process goes on with the next trial, so what it has worked counts from the last end on. One
+    that has ended its own may have sent its result already, and its death would lose nothing.
+    """
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._ended = 0
+        self._before = {}
+
+    def pids(self, root):
+        found, count = trials(root), ended(self._folder)
+        if count != self._ended:
+            self._ended = count
+            self._before = {each.pid: each.seconds for each in found}
+        return [e.pid for e in found if e.seconds - self._before.get(e.pid, 0) > BUSY]
+
+
 @pytest.fixture
 def killing(tmp_path):
-    """Kills the process of a trial if `when(ended, deaths)` is true, in mid-trial.
+    """Kills the process of a trial in its middle if `when(ended, deaths)` is true.
 
-    `ended` is how many trials had ended when the process began: those that run at once end almost
-    at once, so that one which began before such an end may have sent its result already, and its
-    death would lose nothing. `deaths` is how many were killed so far.
+    `ended` is how many trials have ended, `deaths` how many were killed so far.
     """
     stop = threading.Event()
     dead = []
+    at_work = AtWork(tmp_path / "search")
 
     def kill(when):
-        begun = {}
         while not stop.wait(0.02):
-            found = trials(os.getpid())
-            count = ended(tmp_path / "search")
-            for process in found:
-                before = begun.setdefault(process.pid, count)
-                # It has worked for a while, and has a second before it.
-                busy = process.seconds > BUSY and process.pid not in dead
-                if busy and when(before, len(dead)):
-                    os.kill(process.pid, signal.SIGKILL)
-                    dead.append(process.pid)
+            for pid in at_work.pids(os.getpid()):
+                if pid not in dead and when(ended(tmp_path / "search"), len(dead)):
+                    os.kill(pid, signal.SIGKILL)
+                    dead.append(pid)
 
     def start(when):
         threading.Thread(target=kill, args=(when,), daemon=True).start()
@@ -134,12 +147,10 @@ def program(programs, tmp_path):
     return run
 
 
-def mid_trial(count, after=0, folder=None):
+def mid_trial(count, folder, after=0):
     """Says whether so many trials are at work, after so many have ended."""
-    return lambda search: (
-        sum(each.seconds > BUSY for each in trials(search)) >= count
-        and (not after or ended(folder) >= after)
-    )
+    at_work = AtWork(folder)
+    return lambda search: len(at_work.pids(search)) >= count and ended(folder) >= after
 
 
 def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path, whole, program):
@@ -150,12 +161,12 @@ def test_a_search_stopped_three_times_ends_as_an_undisturbed_one(data, tmp_path,
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text  # the program's own
     # Ctrl-C while two trials run.
-    text = program(signal.SIGINT, mid_trial(2))
+    text = program(signal.SIGINT, mid_trial(2, folder))
     assert ended(folder) == 0
     assert f"Stopped. The same search goes on from {folder}." in text
     assert text.count("Traceback") == 1, text
     # A kill in the last round.
-    program(signal.SIGKILL, mid_trial(1, after=2, folder=folder))
+    program(signal.SIGKILL, mid_trial(1, folder, after=2))
     assert ended(folder) == 2
     assert not (folder / "best_hyperparameters.json").exists()
     # A row is written before the journal's end: a kill between the two has the trial run again.

@@ -209,7 +209,9 @@ def test_a_rebuilt_model_is_the_one_that_would_be_built(data):
     )
     assert rebuilt.get_layer("Conv_1") is base.get_layer("Conv_1")
     deeper = hypermodel.rebuild(base, drawn(learning_rate=1e-3, dropout=0.4, unfreeze_depth=1))
-    assert deeper.get_layer("Conv_1") is not base.get_layer("Conv_1")
+    trained = {weight.path for weight in deeper.trainable_weights}
+    wanted = drawn(learning_rate=1e-3, dropout=0.4, unfreeze_depth=1)
+    assert trained == {weight.path for weight in hypermodel.build(wanted).trainable_weights}
 
 
 def loaded_classifier(*arguments, weights, **options):

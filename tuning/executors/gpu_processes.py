@@ -17,7 +17,7 @@ from crackdet.devices import gpu_count
 from crackdet.memory import keep_freed_memory
 from crackdet.quiet import in_process_of_command, quiet_tensorflow
 from tuning.executors.processes import (
-    answer,
+    answer_all,
     how_it_ended,
     watch_parent,
     without_interrupts,
@@ -158,16 +158,7 @@ def _work(connection: Connection) -> None:
     keep_freed_memory()
     quiet_tensorflow()
     in_process_of_command()
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            try:
-                function, args, kwargs = connection.recv()
-            except (EOFError, OSError):
-                raise
-            except Exception as raised:  # it cannot be unpickled here
-                connection.send((raised, None))
-            else:
-                answer(connection, function, args, kwargs)
+    answer_all(connection)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Processes on this machine's processors that run trials, one process a job."""
+"""Processes on this machine's processors that run trials, each one job at a time."""
 
 import contextlib
 import gc
@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from typing import Any
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -23,11 +23,23 @@ from crackdet.memory import keep_freed_memory
 PRELOADED = ["crackdet.preloaded", "tuning.trial"]
 
 
-class TrialProcesses(Executor):
-    """Runs each job in a process of its own, which ends with the job.
+class Worker(NamedTuple):
+    """A process that waits for jobs, and this end of the pipe to it."""
 
-    Memory goes back to the system, and a process that dies takes no other job with it, as it
-    would in a `ProcessPoolExecutor`. Processes are forked from a server that has imported Keras
+    process: Any
+    connection: Connection
+
+    def end(self) -> None:
+        """Hangs up, upon which the process ends, and waits for that."""
+        self.connection.close()
+        self.process.join()
+
+
+class TrialProcesses(Executor):
+    """Runs each job in a process that does nothing else meanwhile and then takes the next one.
+
+    As many processes are there as jobs have run at once. One that dies takes no other job with it,
+    as it would in a `ProcessPoolExecutor`. They are forked from a server that has imported Keras
     and done nothing else with it, so that one starts in a tenth of a second. They ignore Ctrl-C,
     which is for the parent to answer, and end when the parent does, however it ends.
 
@@ -48,42 +60,28 @@ class TrialProcesses(Executor):
         self._context.set_forkserver_preload(PRELOADED)
         resource_tracker.ensure_running()  # which would let interrupts through again
         _start_server()  # it imports while the caller goes on
-        self._running: dict[threading.Thread, Any] = {}
+        self._idle: list[Worker] = []
+        self._running: dict[threading.Thread, Worker] = {}
         self._used = False
         self._closed = False
         self._lock = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Starts a process that calls a function, which must be importable there."""
+        """Has a process call a function, which must be importable there."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("The executor has been shut down.")
             future: Future[Any] = Future()
             future.set_running_or_notify_cancel()
-            receiver, sender = self._context.Pipe(duplex=False)
-            process = self._context.Process(
-                target=_call, args=(sender, self._threads, fn, args, kwargs), daemon=True
-            )
-            # The first start waits for the server's imports. Ctrl-C must end it; nothing has
-            # been forked yet. Later ones take milliseconds; cut in half, they would lose a process.
-            waiting = without_interrupts() if self._used else contextlib.nullcontext()
             try:
-                _start_server()  # unless it runs
-                with sender, without_main(), waiting:
-                    process.start()
-                    self._used = True
-                    thread = threading.Thread(
-                        target=self._collect, args=(future, process, receiver), daemon=True
-                    )
-                    self._running[thread] = process
-                    thread.start()
-            except (OSError, EOFError) as error:  # it died before it had read its arguments
-                receiver.close()
+                worker = self._idle.pop() if self._idle else self._start()
+                self._send(worker, (fn, args, kwargs))
+            except (OSError, EOFError) as error:  # it died before it had read its job
                 future.set_exception(BrokenProcessPool(f"the process did not start: {error}"))
-            except BaseException:  # an interrupt, of the first start
-                if process.pid is not None:
-                    process.kill()
-                raise
+                return future
+            thread = threading.Thread(target=self._collect, args=(future, worker), daemon=True)
+            self._running[thread] = worker
+            thread.start()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -91,31 +89,70 @@ class TrialProcesses(Executor):
         with self._lock:
             self._closed = True
             running = dict(self._running)
+            idle, self._idle = self._idle, []
             if cancel_futures:
-                for process in running.values():
-                    process.kill()
+                for worker in running.values():
+                    worker.process.kill()
+        for worker in idle:
+            worker.end()
         if wait or cancel_futures:
             for thread in running:
                 thread.join()
         if cancel_futures and not self._used:
             _end_server()  # which may import for seconds yet, and would outlive an interrupt
 
-    def _collect(self, future: "Future[Any]", process: Any, receiver: Connection) -> None:
-        """Waits for what a process sends and for its end; runs in a thread of its own."""
-        error: BaseException | None
+    def _start(self) -> Worker:
+        """Starts a process; called with the lock held."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._threads), daemon=True)
+        # The first start waits for the server's imports. Ctrl-C must end it; nothing has been
+        # forked yet. Later ones take milliseconds; cut in half, they would lose a process.
+        waiting = without_interrupts() if self._used else contextlib.nullcontext()
         try:
-            error, value = receiver.recv()
+            _start_server()  # unless it runs
+            with theirs, without_main(), waiting:
+                process.start()
+                self._used = True
+        except BaseException:  # an interrupt, of the first start
+            ours.close()
+            if process.pid is not None:
+                process.kill()
+            raise
+        return Worker(process, ours)
+
+    def _send(self, worker: Worker, job: tuple) -> None:
+        """Sends a job, whole or not at all; called with the lock held."""
+        try:
+            with without_interrupts():
+                worker.connection.send(job)
+        except OSError:
+            worker.end()
+            raise
+        except BaseException:  # it cannot travel; nothing has been sent
+            self._idle.append(worker)
+            raise
+
+    def _collect(self, future: "Future[Any]", worker: Worker) -> None:
+        """Waits for what a process sends; runs in a thread of its own."""
+        error: BaseException | None
+        died = False
+        try:
+            error, value = worker.connection.recv()
         except (EOFError, OSError):
-            error, value = BrokenProcessPool(), None
+            error, value, died = None, None, True
         except Exception as raised:  # what was sent cannot be unpickled here
             error, value = raised, None
-        receiver.close()
-        wait_for([process.sentinel])
+        if died:
+            wait_for([worker.process.sentinel])
         with self._lock:  # its end can be read once, which the start of another process does too
-            process.join()
             del self._running[threading.current_thread()]
-        if isinstance(error, BrokenProcessPool) and not error.args:
-            error = BrokenProcessPool(how_it_ended(process.exitcode))
+            ends = died or self._closed
+            if ends:
+                worker.end()
+            else:
+                self._idle.append(worker)
+        if died:
+            error = BrokenProcessPool(how_it_ended(worker.process.exitcode))
         if error is None:
             future.set_result(value)
         else:
@@ -132,9 +169,7 @@ def limit_threads(count: int) -> None:
     threadpool_limits(count)  # PyTorch's and NumPy's
 
 
-def _call(
-    sender: Connection, threads: int, fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any]
-) -> None:
+def _work(connection: Connection, threads: int) -> None:
     """Runs in the new process."""
     watch_parent()
     # What the server has imported lasts as long as the process. To look through it for garbage, as
@@ -142,7 +177,21 @@ def _call(
     gc.freeze()
     limit_threads(threads)
     keep_freed_memory()
-    answer(sender, fn, args, kwargs)
+    answer_all(connection)
+
+
+def answer_all(connection: Connection) -> None:
+    """Calls one function after another that comes with its arguments, until the parent hangs up."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            try:
+                function, args, kwargs = connection.recv()
+            except (EOFError, OSError):
+                raise
+            except Exception as raised:  # it cannot be unpickled here
+                connection.send((raised, None))
+            else:
+                answer(connection, function, args, kwargs)
 
 
 def answer(sender: Connection, fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> None:
