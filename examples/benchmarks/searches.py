@@ -21,6 +21,7 @@ import numpy as np
 import crackdet
 import tuning
 from crackdet.training import products
+from crackdet.training import products
 from tuning.executors.memory import default_workers
 from tuning.jobs import Jobs
 
