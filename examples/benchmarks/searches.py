@@ -21,7 +21,6 @@ import numpy as np
 import crackdet
 import tuning
 from crackdet.training import products
-from crackdet.training import products
 from tuning.executors.memory import default_workers
 from tuning.jobs import Jobs
 
@@ -113,7 +112,7 @@ def plain_search(setup: Setup, data, trials: list[dict], folder: Path) -> Search
         project_name=folder.name,
         overwrite=True,
     )
-    with mock.patch.object(products, "takes_products", lambda: False):
+    with mock.patch.object(products, "takes_products", return_value=False):
         start = time.perf_counter()
         tuner.search(data, verbose=0)
         seconds = time.perf_counter() - start
