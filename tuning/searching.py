@@ -267,6 +267,8 @@ def _check(data: CrackData, tuner: str, objective: str) -> None:
         raise ValueError(
             f"Expected objective to be one of {(*OBJECTIVES,)}. Received: {objective!r}"
         )
+    if not data.validation.num_images:
+        raise ValueError("Expected images to validate on; the split is empty.")
     if objective == RECALL and len(data.class_names) != 2:
         raise ValueError(f"{objective} needs two classes. Received: {data.class_names}")
 

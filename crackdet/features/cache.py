@@ -213,7 +213,7 @@ class FeatureCache:
 
     def training_features(
         self, model: keras.Model, depth: int, data: CrackData, views: int = 1, seed: int = 0
-    ) -> tuple[list[CachedFeatures], CachedFeatures]:
+    ) -> tuple[list[CachedFeatures], CachedFeatures | None]:
         """Returns what a training runs on; where not all of it has room, nothing is computed.
 
         Args:
@@ -224,7 +224,8 @@ class FeatureCache:
             seed: Seed of the augmented views.
 
         Returns:
-            Features of each view of `data.train`, and those of `data.validation`.
+            Features of each view of `data.train`, and those of `data.validation`; None where it
+            is empty.
 
         Raises:
             CacheTooSmall: As `features`.
@@ -235,10 +236,11 @@ class FeatureCache:
         open_tables = [self._found(each) for each in requests]
         needed = missing_bytes(requests, open_tables)[depth]
         self._store.check_room(needed, training_in_words([depth], views))
-        clean, validation, *augmented = (
+        features = [
             CachedFeatures(self._complete(model, each)[depth], each.split.rows) for each in requests
-        )
-        return [clean, *augmented], validation
+        ]
+        validation = features.pop(1) if data.validation.num_images else None
+        return features, validation
 
     def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
         """Returns the whole model's probabilities, computing only what is not frozen.

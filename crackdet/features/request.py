@@ -91,10 +91,13 @@ class FeatureRequest:
         *,
         half_precision: bool = False,
     ) -> list["FeatureRequest"]:
-        """Describes what a training asks for: each view of train, and validation as it is."""
+        """Describes what a training asks for: each view of train, and validation as it is.
+
+        Train as it is comes first, validation second unless it is empty.
+        """
         depths = sorted(set(depths))
         # The long pass first: it is worth a fast engine, which the short one then uses too.
-        shown = [(data.train, 0), (data.validation, 0)]
+        shown = [(split, 0) for split in (data.train, data.validation) if split.num_images]
         shown += [(data.train, view) for view in range(1, views)]
         return [
             cls.of(model, depths, split, view, augmentation, seed, half_precision=half_precision)

@@ -15,6 +15,7 @@ ARCHITECTURE = "architecture.json"
 METRICS = "metrics.json"
 PICTURES = "pictures"
 REPORT = "report.html"
+FOLDS = "folds"  # of a cross-validation
 CACHE = "cache"
 SEARCH = "search"
 
@@ -28,7 +29,12 @@ BEST_OF_SEARCH = f"{SEARCH}/{BEST_HYPERPARAMETERS}"  # in a run's folder
 
 # What an evaluation leaves, and what any stage leaves that is worth going on from.
 OF_EVALUATION = (MODEL, PREDICTIONS, SAMPLES, ARCHITECTURE, METRICS)
-RESULTS = (f"{SEARCH}/{TRIALS}", BEST_OF_SEARCH, HISTORY, FITTED_MODEL, *OF_EVALUATION)
+RESULTS = (f"{SEARCH}/{TRIALS}", BEST_OF_SEARCH, FOLDS, HISTORY, FITTED_MODEL, *OF_EVALUATION)
+
+
+def fold_file(number: int) -> str:
+    """Returns where a fold of a cross-validation stands that is done, counted from 1."""
+    return f"{FOLDS}/{number}.npz"
 
 
 def trial_folder(trial: str) -> str:

@@ -30,7 +30,8 @@ class EpochRows(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row = {"phase": self.phase, "epoch": epoch + 1}
-        row |= {name: float((logs or {})[name]) for name in METRICS}
+        row |= dict.fromkeys(METRICS)  # None for those of validation where there is none
+        row |= {name: float(value) for name, value in (logs or {}).items() if name in METRICS}
         row |= {"learning_rate": rate, "seconds": time.perf_counter() - self._start}
         self.rows.append(row)
 

@@ -74,20 +74,22 @@ def fit(
     Phase "head" trains the head on the frozen backbone. If the model's unfreeze depth is above 0,
     phase "fine_tune" then trains the unfrozen blocks too, at a lower rate, so that the first large
     gradients of a random head do not destroy them. The model ends with the weights of the epoch
-    with the lowest `val_loss` of both phases, at its own unfreeze depth, compiled.
+    with the lowest `val_loss` of both phases, at its own unfreeze depth, compiled. Where
+    `data.validation` is empty, every epoch runs and the last one counts: for a number of epochs
+    that cross-validation has found.
 
     With the same seed, data, model weights and machine, training repeats to the bit.
 
     Args:
         model: A classifier of `crackdet.models.mobilenet_v2_classifier`.
         data: Its `train` and `validation` splits are used, `test` is not looked at.
-        epochs: Epochs of both phases together, at most.
+        epochs: Epochs of both phases together, at most; all of them without validation.
         learning_rate: Highest rate of Adam (Kingma & Ba, 2015) in phase "head".
         head_epochs: Epochs of phase "head". Defaults to all at depth 0, a third otherwise.
         fine_tune_factor: `learning_rate` is multiplied by this in phase "fine_tune".
         schedule: "cosine": a linear warm-up over a tenth of the phase, at most 100 steps, then
             half a cosine to 0 (Loshchilov & Hutter, 2017). "plateau": a constant rate, times 0.3
-            when `val_loss` has not improved for half of `patience`.
+            when `val_loss` (`loss` without validation) has not improved for half of `patience`.
         patience: Epochs without a better `val_loss` after which a phase stops. None: never.
         class_weight: None, "balanced" (each class weighs the same in all), or a weight for each
             class index.
@@ -112,7 +114,8 @@ def fit(
 
     Returns:
         `History` with a list over all epochs for loss, accuracy, val_loss, val_accuracy, phase,
-        learning_rate (at the end of the epoch) and seconds.
+        learning_rate (at the end of the epoch) and seconds. Without validation, val_loss and
+        val_accuracy are None.
 
     Raises:
         ValueError: If an argument is wrong.
@@ -131,6 +134,7 @@ def fit(
     weights = class_weights(class_weight, data.train.labels, len(data.class_names))
     rows = EpochRows()
     best_loss, best_weights = math.inf, None
+    validated = bool(data.validation.num_images)
     set_seed(seed)
     reseed(model, seed)
     kept = Uncached() if views is None or cache is None else cache
@@ -146,9 +150,9 @@ def fit(
             )
             rows.phase = phase.name
             best = BestWeights(patience)
-            watchers = [keras.callbacks.TerminateOnNaN(), best]
+            watchers = [keras.callbacks.TerminateOnNaN(), *([best] if validated else [])]
             if schedule == "plateau":
-                watchers.append(_plateau(patience))
+                watchers.append(_plateau("val_loss" if validated else "loss", patience))
             if run_dir is not None and tensorboard:
                 watchers.append(EpochCurves(Path(run_dir) / files.TENSORBOARD / phase.name))
             if verbose:
@@ -167,10 +171,14 @@ def fit(
             epoch = best_epoch(best.losses)
             if epoch is not None and best.losses[epoch] < best_loss:
                 best_loss, best_weights = best.losses[epoch], model.get_weights()
+            elif not validated:
+                finite = math.isfinite(rows.rows[-1]["loss"])
+                best_weights = model.get_weights() if finite else None
     finally:
         set_unfreeze_depth(model, depth)
     if best_weights is None:
-        raise CrackdetError("Training diverged: val_loss was never a number. Lower learning_rate.")
+        loss = "val_loss was never" if validated else "loss is not"
+        raise CrackdetError(f"Training diverged: {loss} a number. Lower learning_rate.")
     model.set_weights(best_weights)
     if run_dir is not None:
         rows.write_csv(Path(run_dir) / files.HISTORY)
@@ -178,15 +186,15 @@ def fit(
 
 
 def check_data(model: keras.Model, data: CrackData) -> None:
-    """Raises ValueError unless a model can be trained and validated on a data set."""
+    """Raises ValueError unless a model can be trained on a data set."""
     check_image_size(model, data.train)
     if model.output_shape[-1] != len(data.class_names):
         raise ValueError(
             f"Expected a model of {len(data.class_names)} outputs, one for each of "
             f"{', '.join(data.class_names)}. Received: {model.output_shape[-1]} outputs"
         )
-    if not data.train.num_images or not data.validation.num_images:
-        raise ValueError("Expected images to train on and to validate on; a split is empty.")
+    if not data.train.num_images:
+        raise ValueError("Expected images to train on; the split is empty.")
 
 
 def plan_phases(
@@ -296,7 +304,7 @@ def is_augmented(views: int | None) -> bool:
 def _on_images(model: keras.Model, data: CrackData, seed: int) -> Source:
     train = data.train.subset(range(data.train.num_images))
     train.seed = seed
-    return model, train, data.validation.in_order()
+    return model, train, data.validation.in_order() if data.validation.num_images else None
 
 
 def _on_features(
@@ -312,13 +320,16 @@ def _on_features(
     shown, clean = cache.training_features(model, depth, data, views, view_seed)
     size = split.batch_size
     train = FeatureBatches(shown, split.labels, batch_size=size, shuffle=split.shuffle, seed=seed)
-    validation = FeatureBatches([clean], data.validation.labels, batch_size=size)
     suffix = suffix_at(model, depth)
-    if not has_gpu() or not device.fits([*shown, clean]):
+    validation, parts = None, shown
+    if clean is not None:
+        validation = FeatureBatches([clean], data.validation.labels, batch_size=size)
+        parts = [*shown, clean]
+    if not has_gpu() or not device.fits(parts):
         return suffix, train, validation
-    trained, starts = device.on_device(suffix, [*shown, clean])
-    rows = device.RowBatches(train, starts[:-1])
-    return trained, rows, device.RowBatches(validation, starts[-1:])
+    trained, starts = device.on_device(suffix, parts)
+    rows = device.RowBatches(train, starts[: len(shown)])
+    return trained, rows, validation and device.RowBatches(validation, starts[len(shown) :])
 
 
 def learning_rate_schedule(schedule: str, peak: float, steps: int) -> Any:
@@ -352,9 +363,9 @@ def _compile_both(model: keras.Model, trained: keras.Model, rate: Any) -> None:
     trained.reset_metrics()
 
 
-def _plateau(patience: int | None) -> keras.callbacks.Callback:
+def _plateau(loss: str, patience: int | None) -> keras.callbacks.Callback:
     wait = max(1, (patience or 2) // 2)
-    return keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=wait)
+    return keras.callbacks.ReduceLROnPlateau(loss, factor=0.3, patience=wait)
 
 
 def _headline(phase: Phase, trained: keras.Model, count: int) -> str:

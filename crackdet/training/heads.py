@@ -310,5 +310,7 @@ def _check(
     if any(layer is not before[0] for layer in before):
         raise ValueError("Expected models that share their backbone, as replace_head makes them.")
     check_data(models[0], data)
+    if not data.validation.num_images:
+        raise ValueError("Expected images to validate on; the split is empty.")
     for rate in learning_rates:
         plan_phases(0, epochs, None, rate)

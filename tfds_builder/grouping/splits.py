@@ -32,11 +32,11 @@ def assign_splits(
         labels: int64 `(count,)`.
         keys: `count` names that stay with the images, such as content keys. Images of one group
             may share a name, as exact copies do.
-        fractions: Shares of train, validation and test; they add up to 1.
+        fractions: Shares of the splits, by default train, validation and test; they add up to 1.
         seed: Which of the many such splits.
 
     Returns:
-        int64 `(count,)`: 0 train, 1 validation, 2 test.
+        int64 `(count,)`: the split of each image by its place in `fractions`, 0 for train.
 
     Raises:
         ValueError: The fractions do not add up to 1, or two groups share a key.

@@ -13,10 +13,12 @@ import pytest
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
 from crackdet.features import FeatureCache
+from crackdet.files import read_csv
 from crackdet.models import unfreeze_depth
 from crackdet.runs.history import COLUMNS
 from crackdet.training import fit, fit_heads
 from crackdet.training.fitting import Phase, class_weights, plan_phases
+from tests.tiny import part
 
 MakeModel = Callable[..., keras.Model]
 
@@ -294,3 +296,22 @@ def test_a_training_step_is_traced_once(
     assert len(traced) == 1
     fit_heads([make_model()], data, learning_rates=[1e-3], seeds=[0], cache=cache, epochs=2)
     assert len(traced) == 2
+
+
+def test_without_validation_every_epoch_runs_and_the_last_counts(
+    make_model: MakeModel, data: CrackData, cache: FeatureCache, tmp_path: Path
+) -> None:
+    whole = CrackData.from_arrays(train=part(70, 0), validation=part(0, 1), test=part(0, 2))
+    options: dict[str, Any] = {**PLAIN, "patience": 0, "views": 1, "schedule": "plateau"}
+    model = make_model(1)
+    log = fit(model, whole, cache=cache, run_dir=tmp_path, **options).history
+    assert log["phase"] == ["head", "head", "fine_tune", "fine_tune"], "patience has nothing to see"
+    assert log["val_loss"] == [None] * 4
+    assert [row["val_loss"] for row in read_csv(tmp_path / "history.csv")] == [""] * 4
+    assert cross_entropy(cache.predict(model, whole.train), whole.train.labels) < log["loss"][0]
+    # The same, on images: no batch of validation is asked for.
+    assert len(fit(make_model(), whole, epochs=1, verbose=0).history["loss"]) == 1
+    with pytest.raises(CrackdetError, match="loss is not a number"):
+        fit(make_model(), whole, epochs=2, learning_rate=1e38, schedule="plateau", verbose=0)
+    with pytest.raises(ValueError, match="to validate on"):
+        fit_heads([make_model()], whole, learning_rates=[1e-3], seeds=[0], cache=cache, epochs=1)
