@@ -17,6 +17,15 @@ from crackdet.features import FeatureCache
 from crackdet.training import fit
 
 
+def figure(row: dict, name: str) -> str:
+    """A figure with its interval; null where the images do not define it."""
+    if row[name] is None:
+        return "undefined"
+    interval = row["intervals"][name]
+    bounds = "" if interval is None else " [{:.4f}, {:.4f}]".format(*interval)
+    return f"{row[name]:.4f}{bounds}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="demo", help="demo, concrete_cracks or a folder")
@@ -48,8 +57,7 @@ def main() -> None:
 
     row = evaluate(model, data, "validation")
     for name in ("accuracy", "recall", "precision", "auroc"):
-        low, high = row["intervals"][name]
-        print(f"{name:>10}: {row[name]:.4f} [{low:.4f}, {high:.4f}]")
+        print(f"{name:>10}: {figure(row, name)}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,15 @@ import json
 from pathlib import Path
 
 
+def figure(row: dict, name: str) -> str:
+    """A figure with its interval; null where the images do not define it."""
+    if row[name] is None:
+        return "undefined"
+    interval = row["intervals"][name]
+    bounds = "" if interval is None else " [{:.4f}, {:.4f}]".format(*interval)
+    return f"{row[name]:.4f}{bounds}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a finished run")
@@ -26,10 +35,8 @@ def main() -> None:
         "contrast alone": metrics["baseline"]["test"],
     }
     for title, row in rows.items():
-        figures = []
-        for name in ("accuracy", "recall", "precision", "auroc"):
-            low, high = row["intervals"][name]
-            figures.append(f"{name} {row[name]:.4f} [{low:.4f}, {high:.4f}]")
+        names = ("accuracy", "recall", "precision", "auroc")
+        figures = [f"{name} {figure(row, name)}" for name in names]
         print(f"{title:>16}: {', '.join(figures)}")
 
     with open(options.run / "predictions.csv", newline="", encoding="utf-8") as file:

@@ -107,6 +107,13 @@ def execute(arguments: Namespace) -> None:
 
 def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> None:
     """Prints the figures of one row; one that the images do not define is said in words."""
+    from crackdet.report.cautions import (
+        against_trivial,
+        few_cracks,
+        groups_behind,
+        nothing_wrong,
+    )
+
     print(f"{title}: {row['n']} images, {row['positives']} cracked")
     print(f"threshold {classifier.threshold:.4f} ({classifier.threshold_from})")
     for name, interval in row["intervals"].items():
@@ -116,3 +123,10 @@ def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> 
     (tn, fp), (fn, tp) = row["confusion"]
     print(f"{'cracks':>24}  {tp} found, {fn} missed")
     print(f"{'sound concrete':>24}  {tn} passed, {fp} false alarms")
+    print(f"95% intervals from {groups_behind(row)}")
+    for sentence in (
+        *nothing_wrong(row),
+        *against_trivial(row["trivial"], fitted_here=True),
+        *few_cracks(row),
+    ):
+        print(sentence)

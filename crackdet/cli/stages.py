@@ -181,6 +181,7 @@ def evaluate_stage(
 
     from crackdet.evaluation import evaluate_run
     from crackdet.models import known_images
+    from crackdet.report.cautions import groups_behind, nothing_wrong, run_cautions
 
     (folder / files.REPORT).unlink(missing_ok=True)  # of an earlier evaluation
     say("Evaluation: calibration and threshold on validation, then the test split")
@@ -204,6 +205,10 @@ def evaluate_stage(
         say(f"  {metrics['threshold_caution']}")
     for title, row in test_rows(metrics):
         say(f"  {title}: {metrics_line(row)}")
+    after = metrics["after"]["test"]
+    say(f"  95% intervals from {groups_behind(after)}")
+    for sentence in [*nothing_wrong(after), *run_cautions(metrics)]:
+        say(f"  {sentence}")
 
 
 def finish(folder: Path) -> None:

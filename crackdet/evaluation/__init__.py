@@ -1,4 +1,4 @@
-"""Numbers about a classifier: metrics with intervals, calibration, threshold, baseline, one run.
+"""Numbers about a classifier: metrics with intervals, calibration, threshold, baselines, one run.
 
 Everything here is binary: label 1 is the positive class (a crack), a score is the probability of
 that class, and an image raises an alarm when its score reaches the threshold.
@@ -16,6 +16,7 @@ from crackdet.evaluation.calibration import (
 )
 from crackdet.evaluation.metrics import METRICS, metrics_row
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
+from crackdet.evaluation.trivial import compare_with_trivial
 
 # These import Keras; the rest is NumPy, so that reports are written without loading Keras.
 _NEED_KERAS = {
@@ -31,6 +32,7 @@ __all__ = [
     "baseline_scores",
     "choose_images",
     "choose_threshold",
+    "compare_with_trivial",
     "evaluate",
     "evaluate_run",
     "expected_calibration_error",

@@ -4,6 +4,7 @@ A crack is dark on light, so on clean concrete a patch with a crack varies more 
 A model is worth its cost only by what it adds to this.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,11 @@ def fit_baseline(split: "ImageSplit") -> dict[str, Any]:
     >>> fit_baseline(data.train)["direction"]
     'above'
     """
-    y, deviations = np.asarray(split.labels, np.int64), baseline_scores(split)
+    return fit_contrast(np.asarray(split.labels, np.int64), baseline_scores(split))
+
+
+def fit_contrast(y: NDArray[np.int64], deviations: NDArray[np.float64]) -> dict[str, Any]:
+    """The rule of `fit_baseline` for labels and standard deviations, both of shape `(n,)`."""
     fits = {}
     for direction in ("above", "below"):
         s = oriented(deviations, direction)
@@ -69,6 +74,28 @@ def fit_baseline(split: "ImageSplit") -> dict[str, Any]:
         fits[direction] = int(np.sum((s >= threshold) != y)), threshold
     direction = min(fits, key=lambda name: fits[name][0])
     return {"threshold": abs(fits[direction][1]), "direction": direction}
+
+
+def contrast_alarms(
+    deviations: NDArray[np.float64], baseline: Mapping[str, Any]
+) -> NDArray[np.bool_]:
+    """Returns which images the threshold on contrast calls positive.
+
+    Args:
+        deviations: What `baseline_scores` returned for n images.
+        baseline: What `fit_baseline` returned, for these images or others.
+
+    Returns:
+        Booleans of shape `(n,)`.
+
+    Example:
+
+    >>> contrast_alarms(np.array([5.0, 20.0]), {"threshold": 9.0, "direction": "above"})
+    array([False,  True])
+    """
+    direction = baseline["direction"]
+    least = oriented(np.array(baseline["threshold"]), direction)
+    return np.asarray(oriented(deviations, direction) >= least)
 
 
 def oriented(deviations: NDArray[np.float64], direction: str) -> NDArray[np.float64]:

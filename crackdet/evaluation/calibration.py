@@ -10,6 +10,7 @@ from scipy.special import log_softmax, softmax
 BINS = 15
 # A temperature outside this range means a broken model rather than an uncalibrated one.
 TEMPERATURE_RANGE = (0.05, 20.0)
+_NEAR_BOUND = 1e-3  # Of the logarithm: the search ends beside the bound, not on it.
 # The smallest normal float32: a softmax output of 0 is a rounded one, its logarithm is finite.
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -110,6 +111,20 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[n
     [[0.2, 0.8]]
     """
     return softmax(_logits(probabilities) / temperature, axis=1)
+
+
+def at_bound(temperature: float) -> bool:
+    """Returns whether a temperature ended at its bound: the loss asked for more, or for less.
+
+    Args:
+        temperature: What `fit_temperature` returned.
+
+    Example:
+
+    >>> at_bound(20.0), at_bound(1.3)
+    (True, False)
+    """
+    return any(abs(np.log(temperature / bound)) < _NEAR_BOUND for bound in TEMPERATURE_RANGE)
 
 
 def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:

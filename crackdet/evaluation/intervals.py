@@ -220,25 +220,25 @@ def positive_interval(value: float, variance: float, groups: int) -> Interval:
     return [float(value / factor), float(value * factor)]
 
 
-def difference_interval(sums: Floats, total: float) -> Interval:
-    """Returns a 95 % interval of a mean difference from its sums by group (Student's).
+def mean_interval(values: Floats, group_of: Ints) -> Interval:
+    """Returns a 95 % interval of a mean of any sign, by Student's quantile over groups.
 
     Args:
-        sums: Sum of each group, shape `(groups,)`.
-        total: Number of images.
+        values: Values of shape `(n,)`, such as differences of two classifiers' costs.
+        group_of: Number of each value's group from 0, shape `(n,)`.
 
     Returns:
-        `[low, high]` around `sums.sum() / total`; `None` for fewer than two groups.
+        `[low, high]` around the mean; `None` for fewer than two groups.
 
     Example:
 
-    >>> difference_interval(np.array([1.0, 1.0, 1.0]), 3)
+    >>> mean_interval(np.array([1.0, 1.0, 1.0]), np.arange(3))
     [1.0, 1.0]
     """
+    mean, sums = values.mean(), np.bincount(group_of, values - values.mean())
     if sums.size < 2:
         return None
-    mean = sums.sum() / total
-    reach = _t(sums.size) * np.sqrt(cluster_variance(sums - sums.mean(), total))
+    reach = _t(sums.size) * np.sqrt(cluster_variance(sums, values.size))
     return [float(mean - reach), float(mean + reach)]
 
 

@@ -117,7 +117,7 @@ def metrics_row(
         )
     if bootstrap < 0:
         raise ValueError(f"bootstrap must be at least 0; received {bootstrap}.")
-    group_of, group_count = _number_groups(groups, y.size)
+    group_of, group_count = number_groups(groups, y.size)
 
     sums = _group_sums(y, s, threshold, group_of, group_count)
     ranking = _Ranking(y, s, group_of)
@@ -177,7 +177,8 @@ def check_labels_and_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[Ints,
     return y.astype(np.int64), s
 
 
-def _number_groups(groups: ArrayLike | None, count: int) -> tuple[Ints, int]:
+def number_groups(groups: ArrayLike | None, count: int) -> tuple[Ints, int]:
+    """Returns the groups of so many images numbered from 0, and how many groups there are."""
     if groups is None:
         return np.arange(count), count
     groups = np.asarray(groups)

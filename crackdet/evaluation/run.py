@@ -11,12 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from crackdet.data import CrackData, ImageSplit
 from crackdet.evaluation.architecture import architecture
-from crackdet.evaluation.baseline import baseline_scores, fit_baseline, oriented
+from crackdet.evaluation.baseline import (
+    baseline_scores,
+    contrast_alarms,
+    fit_baseline,
+    fit_contrast,
+    oriented,
+)
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
 from crackdet.evaluation.choice import SPLITS
 from crackdet.evaluation.metrics import metrics_row
 from crackdet.evaluation.samples import collect_samples
 from crackdet.evaluation.threshold import choose_threshold
+from crackdet.evaluation.trivial import compare_with_trivial
 from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write, write_csv, write_json
 from crackdet.models import scale_logits
@@ -52,7 +59,8 @@ def evaluate(
         seed: Seed of the resampling.
 
     Returns:
-        The row of `metrics_row` with `split` added.
+        The row of `metrics_row` with `split` and `trivial` added: the comparison of
+        `compare_with_trivial`, its threshold on contrast fitted on these very images.
 
     Raises:
         ValueError: If there is no such split, or the model does not return two classes.
@@ -76,7 +84,15 @@ def evaluate(
         bootstrap=bootstrap,
         seed=seed,
     )
-    return {"split": images.name, **row}
+    contrast = _fitted_here(images) if 0 < row["positives"] < row["n"] else None
+    trivial = compare_with_trivial(
+        images.labels,
+        probabilities[:, 1],
+        threshold=threshold,
+        groups=images.groups,
+        contrast_alarms=contrast,
+    )
+    return {"split": images.name, **row, "trivial": trivial}
 
 
 def evaluate_run(
@@ -171,6 +187,8 @@ def evaluate_run(
     scores["test"] = _predict(model, data.test, predictor)[:, 1]
     before["test"] = _predict(before_model, data.test, predictor)[:, 1]
 
+    deviations = {name: baseline_scores(data.splits[name]) for name in ("validation", "test")}
+
     def row(name: str, values: ArrayLike, threshold: float, **options: Any) -> dict[str, Any]:
         split = data.splits[name]
         return metrics_row(
@@ -191,9 +209,17 @@ def evaluate_run(
         "after": {name: row(name, scores[name], threshold) for name in SPLITS},
         "baseline": {
             **baseline,
-            **{name: _baseline_row(row, name, data, baseline) for name in ("validation", "test")},
+            **{name: _baseline_row(row, name, deviations[name], baseline) for name in deviations},
         },
     }
+    metrics["trivial"] = compare_with_trivial(
+        data.test.labels,
+        scores["test"],
+        threshold=threshold,
+        groups=data.test.groups,
+        miss_cost=miss_cost,
+        contrast_alarms=contrast_alarms(deviations["test"], baseline),
+    )
     write_predictions(run_dir / files.PREDICTIONS, data, scores, before)
     samples = collect_samples(
         model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
@@ -236,12 +262,21 @@ def _prediction_rows(
 
 
 def _baseline_row(
-    row: Callable[..., dict[str, Any]], name: str, data: CrackData, baseline: dict[str, Any]
+    row: Callable[..., dict[str, Any]],
+    name: str,
+    deviations: NDArray[np.float64],
+    baseline: dict[str, Any],
 ) -> dict[str, Any]:
     direction = baseline["direction"]
-    values = oriented(baseline_scores(data.splits[name]), direction)
+    values = oriented(deviations, direction)
     signed = float(oriented(np.array(baseline["threshold"]), direction))
     return row(name, values, signed, are_probabilities=False) | {"threshold": baseline["threshold"]}
+
+
+def _fitted_here(images: ImageSplit) -> NDArray[np.bool_]:
+    """Alarms of the threshold on contrast that suits these images best."""
+    deviations = baseline_scores(images)
+    return contrast_alarms(deviations, fit_contrast(images.labels, deviations))
 
 
 def _split(data: CrackData, name: str) -> ImageSplit:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crackdet.evaluation.intervals import group_bound
+
 Row = Mapping[str, Any]
 
 MISSING = "\N{EN DASH}"
@@ -60,6 +62,18 @@ def interval(name: str, row: Row) -> str:
     return f"{low} to {high}"
 
 
+def groups_of(name: str, row: Row) -> str:
+    """Returns how many groups stand behind a metric: those of the classes that it is about."""
+    cracked, sound = row["positive_groups"], row["negative_groups"]
+    if name == "recall":
+        return plural(cracked, "group")
+    if name == "false_alarm_rate":
+        return plural(sound, "group")
+    if name == "accuracy":
+        return plural(row["groups"], "group")
+    return f"{cracked:,} and {plural(sound, 'group')}"
+
+
 def of_hundred(share: float) -> str:
     """Returns how many of 100, with about two significant digits: `12`, `3.4`, `0.25`."""
     count = 100 * share
@@ -88,13 +102,12 @@ def headline(row: Row) -> str:
 
 def _how_sure(share: float, bounds: list[float] | None, groups: int) -> str:
     if share == 0:
-        # Resampling cannot show an error that never happened. None among n independent groups
-        # leaves up to 3/n likely (Hanley & Lippman-Hand, JAMA 1983).
-        likely = of_hundred(min(1.0, 3 / groups))
-        return f" (none in {plural(groups, 'group')} of images: up to {likely} remain likely)"
-    if bounds is None or bounds[0] == bounds[1]:
+        possible = of_hundred(group_bound(groups))
+        return f" (none in {plural(groups, 'group')} of images: up to {possible} remain possible)"
+    if bounds is None:
         return ""
-    return f" (95 % interval {of_hundred(bounds[0])} to {of_hundred(bounds[1])})"
+    low, high = (of_hundred(bound) for bound in bounds)
+    return f" (95 % interval {low} to {high}, from {plural(groups, 'group')} of images)"
 
 
 def plural(count: int, noun: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crackdet.report.cautions import run_cautions
 from crackdet.report.page_data import (
     dataset,
     decisions,
@@ -14,7 +15,7 @@ from crackdet.report.page_data import (
     training,
 )
 from crackdet.report.run import Run
-from crackdet.report.words import METRIC_WORDS, headline, interval, written
+from crackdet.report.words import METRIC_WORDS, groups_of, headline, interval, written
 
 # The figures that a reader looks for first.
 _TILES = ("recall", "false_alarm_rate", "accuracy", "auroc", "recall_at_far_1pct")
@@ -45,6 +46,7 @@ class Page:
     title: str
     subtitle: str
     headline: str
+    cautions: list[str]
     warning: str | None
     tiles: list[Tile]
     sections: list[Section]
@@ -58,12 +60,13 @@ def page_data(run: Run) -> Page:
         subtitle=f"Data set {data['name']}, test split: {row['n']:,} images in {row['groups']:,} "
         "independent groups, read once.",
         headline=headline(row),
+        cautions=run_cautions(run.metrics),
         warning=_leak_warning(data.get("leakage")),
         tiles=[
             Tile(
                 METRIC_WORDS[name][0],
                 written(name, row[name]),
-                interval(name, row) or "no interval",
+                f"{interval(name, row) or 'no interval'}, {groups_of(name, row)}",
             )
             for name in _TILES
         ],

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crackdet.report.cautions import temperature_caution
 from crackdet.report.run import Run
 from crackdet.report.words import METRIC_WORDS, interval, written
 
 # What is counted rather than measured, and how it is written.
-_COUNTS = (("Images", "n", ",d"), ("Groups", "groups", ",d"), ("Threshold", "threshold", ".4g"))
+_COUNTS = (
+    ("Images", "n", ",d"),
+    ("Groups", "groups", ",d"),
+    ("Groups with cracked images", "positive_groups", ",d"),
+    ("Groups with sound images", "negative_groups", ",d"),
+    ("Threshold", "threshold", ".4g"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ def results(run: Run) -> dict[str, Any]:
         "threshold_spread": threshold_spread(metrics),
         "threshold_caution": metrics.get("threshold_caution", ""),
         "temperature": f"{metrics['temperature']:.3f}",
+        "temperature_caution": " ".join(temperature_caution(metrics["temperature"])),
         "before": before_training(run.config["options"]),
         "baseline_direction": baseline["direction"],
         "baseline_threshold": f"{baseline['threshold']:.2f}",

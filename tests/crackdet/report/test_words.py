@@ -19,15 +19,18 @@ def row(recall=0.97, rate=0.012, bounds=([0.95, 0.985], [0.004, 0.02]), groups=(
 
 def test_headline_counts_misses_and_false_alarms_of_a_hundred():
     assert headline(row()) == (
-        "Of 100 cracked patches it misses 3 (95 % interval 1.5 to 5). "
-        "On 100 sound patches it raises 1.2 false alarms (95 % interval 0.4 to 2)."
+        "Of 100 cracked patches it misses 3 (95 % interval 1.5 to 5, from 150 groups of images). "
+        "On 100 sound patches it raises 1.2 false alarms "
+        "(95 % interval 0.4 to 2, from 300 groups of images)."
     )
 
 
 def test_no_error_seen_is_not_called_certain():
     text = headline(row(recall=1.0, rate=0.0, bounds=([1, 1], [0, 0])))
-    assert "misses 0 (none in 150 groups of images: up to 2 remain likely)." in text
-    assert "raises 0 false alarms (none in 300 groups of images: up to 1 remain likely)." in text
+    assert "misses 0 (none in 150 groups of images: up to 2 remain possible)." in text
+    assert (
+        "raises 0 false alarms (none in 300 groups of images: up to 0.99 remain possible)." in text
+    )
 
 
 def test_headline_without_intervals_or_classes():
