@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crackdet.report.words import headline, interval, json_text, of_hundred, plural, written
+from crackdet.report.words import headline, interval, of_hundred, plural, written
+from crackdet.runs.record import spelled
 
 
 def row(recall=0.97, rate=0.012, bounds=([0.95, 0.985], [0.004, 0.02]), groups=(150, 300)):
@@ -79,6 +80,6 @@ def test_counts_agree_with_their_noun():
 
 def test_values_are_written_as_the_command_line_takes_them():
     """A run was to be repeated with --mixed-precision false, which is no value of it."""
-    assert [json_text(value) for value in (True, False, None, 3, "a", [1, 2])] == [
+    assert [spelled(value) for value in (True, False, None, 3, "a", [1, 2])] == [
         *("yes", "no", "none", "3", "a", "[1, 2]"),
     ]
