@@ -48,6 +48,9 @@ def test_a_run_is_judged_on_its_own_test_split(
         assert row["split"] == "test"
         assert (row["n"], row["confusion"]) == (expected["n"], expected["confusion"])
         assert "the test split of the model's own run" in out
+        # A classifier that was never trained, and contrast that finds the lines.
+        assert "better than one threshold on contrast that was fitted on these very" in out
+        assert row["trivial"]["accuracy"] == row["accuracy"]
     assert "Left out" in out
     assert row["images"]["left_out"] == row["images"]["trained_on"] + row["images"]["tuned_on"]
     assert row["images"]["judged"] == row["n"]
@@ -87,7 +90,10 @@ def test_one_image_of_one_class_is_judged(
     assert row["n"] == 1
     assert row["auroc"] is None
     assert row["intervals"]["auroc"] is None
+    assert row["trivial"] is None
     assert "undefined" in out
+    assert "95% intervals from 1 group with cracked images" in out
+    assert "A single image judged is cracked: recall is all or nothing." in out
 
 
 def test_labels_of_a_file_replace_those_of_the_folders(

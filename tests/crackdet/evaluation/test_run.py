@@ -149,6 +149,10 @@ def test_the_baseline_has_a_full_row(result, data):
     assert row["accuracy"] == pytest.approx(np.mean(alarms == data.test.labels))
     assert row["intervals"]["accuracy"][0] <= row["accuracy"] <= row["intervals"]["accuracy"][1]
     assert row["threshold"] == baseline["threshold"]
+    against = metrics["trivial"]["against"]
+    assert against["contrast"]["accuracy"] == pytest.approx(row["accuracy"])
+    assert metrics["trivial"]["accuracy"] == metrics["after"]["test"]["accuracy"]
+    assert against["everything_cracked"]["cost"] == 0.5
     assert row["brier"] is None
 
 
