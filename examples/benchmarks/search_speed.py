@@ -172,6 +172,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--weights", help="default: concrete when --quick, else imagenet")
     parser.add_argument("--workers", type=positive, help="default: the search's own")
+    parser.add_argument(
+        "--mixed-precision", action="store_true", help="crackdet's once more, in mixed precision"
+    )
     parser.add_argument("--out", type=Path, help="new folder; default: runs/search-speed-N")
     options = parser.parse_args()
     options.data = options.data or ("demo" if options.quick else "concrete_cracks")
@@ -208,7 +211,7 @@ def main() -> None:
     data = in_memory(whole, options.images, validation, options.seed)
     setup = Setup(
         options.trials, options.epochs, options.image_size, options.alpha, options.weights,
-        options.seed, options.workers, options.plain_trials,
+        options.seed, options.workers, options.plain_trials, options.mixed_precision,
     )  # fmt: skip
     ratio = 0.0
     if "head" in options.parts:

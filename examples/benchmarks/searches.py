@@ -41,6 +41,7 @@ class Setup:
     seed: int = 0
     workers: int | None = None  # crackdet's; None for its default
     plain_trials: int | None = None  # plain runs only so many; None for all
+    mixed_precision: bool = False  # whether crackdet's runs once more, in mixed precision
 
     def network(self) -> dict[str, Any]:
         """Returns what the classifier is told."""
@@ -191,8 +192,25 @@ def compare(setup: Setup, data, depths: tuple[int, int], name: str, out: Path) -
         f"(mean {inside / setup.trials:.1f} s a trial)"
     )
     ratio = each * setup.trials / ours.seconds
+    if setup.mixed_precision:
+        compare_precisions(setup, data, depths, ours, each * setup.trials, out / f"{name}-mixed")
     print(f"{name}: ratio {ratio:.1f}x", flush=True)
     return Comparison(ratio, ours, plain)
+
+
+def compare_precisions(
+    setup: Setup, data, depths: tuple[int, int], ours: Search, plain_seconds: float, folder: Path
+) -> None:
+    """Prints what mixed precision does to the seconds of crackdet's search and to its losses."""
+    mixed = cached_search(setup, data, depths, folder, mixed_precision=True)
+    apart = [
+        (row["val_loss"] - other["val_loss"]) / other["val_loss"]
+        for row, other in zip(mixed.rows, ours.rows, strict=True)
+    ]
+    print(
+        f"in mixed precision {mixed.seconds:.0f} s: ratio {plain_seconds / mixed.seconds:.1f}x; "
+        f"val_loss {min(apart):+.1%} to {max(apart):+.1%} from float32's, trial by trial"
+    )
 
 
 def in_memory(data, train: int, validation: int, seed: int) -> crackdet.data.CrackData:
