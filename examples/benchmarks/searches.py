@@ -204,12 +204,12 @@ def compare_precisions(
     """Prints what mixed precision does to the seconds of crackdet's search and to its losses."""
     mixed = cached_search(setup, data, depths, folder, mixed_precision=True)
     apart = [
-        (row["val_loss"] - other["val_loss"]) / other["val_loss"]
+        row["val_loss"] - other["val_loss"]
         for row, other in zip(mixed.rows, ours.rows, strict=True)
     ]
     print(
         f"in mixed precision {mixed.seconds:.0f} s: ratio {plain_seconds / mixed.seconds:.1f}x; "
-        f"val_loss {min(apart):+.1%} to {max(apart):+.1%} from float32's, trial by trial"
+        f"val_loss {min(apart):+.1e} to {max(apart):+.1e} beside float32's, trial by trial"
     )
 
 
