@@ -87,7 +87,7 @@ def against_trivial(comparison: Row | None, *, fitted_here: bool = False) -> lis
 def _no_better(name: str, rival: Row, own: Row) -> str:
     interval = rival["saving_interval"]
     verdict = "No better than" if rival["saving"] <= 0 else "Not shown to be better than"
-    saved = "" if interval is None else f" (saves {interval[0]:.2f} to {interval[1]:.2f})"
+    saved = "" if interval is None else " (difference {:.2f} to {:.2f})".format(*interval)
     return (
         f"{verdict} {name}: {own['cost']:.2f} false alarms an image against {rival['cost']:.2f}"
         f"{saved}, a missed crack counting as {own['miss_cost']:g}; accuracy "

@@ -30,7 +30,7 @@ def test_calling_everything_cracked_is_said_in_words():
     cracked, contrast = against_trivial(compared, fitted_here=True)
     assert cracked == (
         "No better than calling everything cracked: 0.40 false alarms an image against 0.40 "
-        "(saves 0.00 to 0.00), a missed crack counting as 5; accuracy 60.00 % against 60.00 %."
+        "(difference 0.00 to 0.00), a missed crack counting as 5; accuracy 60.00 % against 60.00 %."
     )
     assert contrast.startswith(
         "No better than one threshold on contrast that was fitted on these very images: 0.40"
