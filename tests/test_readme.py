@@ -1,10 +1,16 @@
-"""The front door is true: its figures are the shipped model's, its files exist, its code parses."""
+"""The front door is true: figures are the shipped model's, files and options exist, code parses.
 
+Its code runs in tests/examples/test_readme_runs.py.
+"""
+
+import argparse
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from crackdet.cli import _build_parser
 from crackdet.models import preset_card
 from tfds_builder.concrete_cracks.splits import shipped_leakage
 
@@ -44,3 +50,30 @@ def test_python_blocks_parse(readme):
     assert blocks
     for block in blocks:
         compile(block, "README.md", "exec")
+
+
+def test_it_is_short(readme):
+    assert len(readme.splitlines()) <= 200
+
+
+def test_every_option_is_one_of_the_command_line(readme):
+    options = _options(_build_parser())
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))
+    assert len(named) > 15
+    assert named - options == set()
+
+
+def test_every_extra_is_one_of_the_package(root, readme):
+    extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    named = set(re.findall(r"'\.\[(\w+)\]'", readme))
+    assert named
+    assert named <= set(extras["optional-dependencies"])
+
+
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    """The options of a parser and of its commands."""
+    found = set(parser._option_string_actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {name for below in action.choices.values() for name in _options(below)}
+    return found
