@@ -6,7 +6,8 @@ minute as it stands is made shorter, and nothing else about it:
 - `concrete_cracks` is built from the sixteen images a class of its dummy data, `demo` from 40
   images; `my_patches`, `walls` and the rest are small procedural pictures.
 - The options of `SHORTER` follow those of a command, and `IN_PYTHON` replaces what it names.
-- Commands train the stand-in of `tests/standin.py`; the Python blocks, MobileNetV2.
+- Commands and searches train the stand-in of `tests/standin.py`; `fit` and `predict` of the Python
+  blocks use MobileNetV2.
 - Trials run in a thread of this process instead of processes of their own.
 - The pictures of a page are drawn for the demo alone.
 - `make demo` is the command that stands in the Makefile. `make test` is what CI runs: this test is
@@ -110,6 +111,7 @@ def _small(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "IMAGES_PER_CLASS", 16)
     monkeypatch.setattr(concrete_cracks_dataset_builder, "DEMO_IMAGES", 40)
     monkeypatch.setattr("tuning.searching.local_executor", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setitem(search.__kwdefaults__, "classifier", standin_classifier)
 
 
 def make(target: str) -> str:
@@ -128,7 +130,6 @@ def shell(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     else:
         monkeypatch.setattr("crackdet.report.report.draw", lambda run: [])
     monkeypatch.setattr(crackdet.models, "new_classifier", standin_classifier)
-    monkeypatch.setitem(search.__kwdefaults__, "classifier", standin_classifier)
     words = shlex.split(line)
     words = [str(DUMMY_DATA) if word == "FOLDER" else word for word in words]
     if words[0] == "python":

@@ -6,9 +6,13 @@ from typing import Any
 import nbclient
 import nbformat
 import pytest
+from PIL import Image as Picture
+
+from tfds_builder.concrete_cracks.procedural import demo_image
 
 # What stands in its parameters' cell, made short.
 SHORT = """
+DATA = "patches"
 IMAGE_SIZE = 32
 TRIALS = 1
 SEARCH_IMAGES = 32
@@ -33,10 +37,15 @@ def test_the_notebook_runs(
     tour: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(root))
-    # Jupyter's own files, and the data set where no other test has built it.
+    # Jupyter's own files.
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    for index in range(48):
+        pixels, label = demo_image(index, seed=3)
+        path = tmp_path / "patches" / ("sound", "cracked")[label] / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Picture.fromarray(pixels).resize((64, 64)).save(path)
     (parameters,) = (cell for cell in tour.cells if "parameters" in cell.metadata.get("tags", []))
     names = {line.split(" = ")[0] for line in SHORT.split("\n")}
     assert names - {""} == {n.split(" = ")[0] for n in parameters.source.split("\n") if " = " in n}
