@@ -45,7 +45,7 @@ def metrics_row(
     labels: ArrayLike,
     scores: ArrayLike,
     *,
-    threshold: float,
+    threshold: float | Floats,
     groups: ArrayLike | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -76,7 +76,8 @@ def metrics_row(
     Args:
         labels: Integers of shape `(n,)`, 0 (negative) or 1 (positive).
         scores: Floats of shape `(n,)`, larger meaning more likely positive.
-        threshold: An image raises an alarm when `score >= threshold`.
+        threshold: An image raises an alarm when `score >= threshold`. One for all images, or one
+            for each, shape `(n,)`, as where folds have their own; the row then holds their mean.
         groups: Integers of shape `(n,)`; images of one group may err together. `None` makes each
             image its own group.
         bootstrap: Number of resamples behind the intervals that need them; 0 leaves every
@@ -146,7 +147,7 @@ def metrics_row(
         "groups": group_count,
         "positive_groups": int(np.unique(group_of[y == 1]).size),
         "negative_groups": int(np.unique(group_of[y == 0]).size),
-        "threshold": float(threshold),
+        "threshold": float(np.mean(threshold)),
         **{name: values[name] for name in METRICS},
         "confusion": confusion,
         "intervals": {name: intervals[name] for name in METRICS},
@@ -198,7 +199,7 @@ def _divide(numerator: Floats, denominator: Floats) -> Floats:
     return np.divide(numerator, denominator, out=result, where=denominator > 0)
 
 
-def _group_sums(y: Ints, s: Floats, threshold: float, group_of: Ints, groups: int) -> Floats:
+def _group_sums(y: Ints, s: Floats, threshold: float | Floats, group_of: Ints, groups: int) -> Floats:
     """Sums over each group of everything that adds up: shape `(groups, 6 + bins)`.
 
     A resample of groups then needs one matrix product instead of a pass over the images.

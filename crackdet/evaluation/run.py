@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crackdet.data import CrackData, ImageSplit
-from crackdet.evaluation.architecture import architecture
 from crackdet.evaluation.baseline import (
     baseline_scores,
     contrast_alarms,
@@ -20,19 +19,23 @@ from crackdet.evaluation.baseline import (
 )
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
 from crackdet.evaluation.choice import SPLITS
+from crackdet.evaluation.filing import (
+    predict_probabilities,
+    require_two_classes,
+    write_model,
+    write_prediction_rows,
+    write_shown,
+    written_score,
+)
 from crackdet.evaluation.metrics import metrics_row
 from crackdet.evaluation.samples import collect_samples
 from crackdet.evaluation.threshold import choose_threshold
 from crackdet.evaluation.trivial import compare_with_trivial
 from crackdet.features import FeatureCache, Uncached
-from crackdet.files import atomic_write, write_csv, write_json
+from crackdet.files import write_json
 from crackdet.models import scale_logits
-from crackdet.models.known_images import KnownImages, images_file
-from crackdet.models.outputs import check_probabilities
-from crackdet.models.record import ModelRecord, write_record
-from crackdet.models.units import without_augmentation
+from crackdet.models.known_images import KnownImages
 from crackdet.runs import files
-from crackdet.runs.record import versions
 
 
 def evaluate(
@@ -75,7 +78,7 @@ def evaluate(
     if batch_size is not None:
         images = images.in_order()
         images.batch_size = batch_size
-    probabilities = _predict(model, images, Uncached())
+    probabilities = predict_probabilities(model, images, Uncached())
     row = metrics_row(
         images.labels,
         probabilities[:, 1],
@@ -143,15 +146,12 @@ def evaluate_run(
     >>> metrics = evaluate_run(model, before_model, data, "runs/demo")
     >>> metrics["after"]["test"]["recall"]
     """
-    if len(data.class_names) != 2:
-        raise ValueError(
-            f"Evaluation needs two classes, negative first; received {list(data.class_names)}."
-        )
+    require_two_classes(data)
     start, run_dir = time.perf_counter(), Path(run_dir)
     predictor = cache or Uncached()
     # metrics.json marks a finished evaluation: an older one must not stand beside a new model.
     (run_dir / files.METRICS).unlink(missing_ok=True)
-    uncalibrated = _predict(model, data.validation, predictor)
+    uncalibrated = predict_probabilities(model, data.validation, predictor)
     temperature = fit_temperature(uncalibrated, data.validation.labels)
     calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)
     scores = {"validation": calibrated[:, 1]}
@@ -166,26 +166,23 @@ def evaluate_run(
     threshold = choice.threshold
     baseline = fit_baseline(data.train)
     scale_logits(model, temperature)
-    with atomic_write(run_dir / files.MODEL) as temporary:
-        # Augmentation is of training alone, and needs crackdet: plain Keras loads the rest.
-        without_augmentation(model).save(temporary)
-    record = ModelRecord(
-        tuple(data.class_names),
-        threshold,
-        choice.rule,
-        temperature,
-        {"data": data.facts(), "threshold": choice.facts(), "versions": versions()},
-        data.train.patch_side(),
-    )
-    write_record(run_dir / files.MODEL, record)
     digests = {name: split.digests for name, split in data.splits.items()}
-    KnownImages.of(digests, started_from).write(images_file(run_dir / files.MODEL))
+    write_model(
+        run_dir,
+        model,
+        data,
+        choice,
+        temperature,
+        facts=data.facts(),
+        trained_on=data.train,
+        known=KnownImages.of(digests, started_from),
+    )
 
-    scores["train"] = _predict(model, data.train, predictor)[:, 1]
-    before = {"validation": _predict(before_model, data.validation, predictor)[:, 1]}
+    scores["train"] = predict_probabilities(model, data.train, predictor)[:, 1]
+    before = {"validation": predict_probabilities(before_model, data.validation, predictor)[:, 1]}
     # Every choice is made and the model is on disk: from here on test is read.
-    scores["test"] = _predict(model, data.test, predictor)[:, 1]
-    before["test"] = _predict(before_model, data.test, predictor)[:, 1]
+    scores["test"] = predict_probabilities(model, data.test, predictor)[:, 1]
+    before["test"] = predict_probabilities(before_model, data.test, predictor)[:, 1]
 
     deviations = {name: baseline_scores(data.splits[name]) for name in ("validation", "test")}
 
@@ -224,9 +221,7 @@ def evaluate_run(
     samples = collect_samples(
         model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
     )
-    with atomic_write(run_dir / files.SAMPLES) as temporary:
-        np.savez_compressed(temporary, **samples)  # type: ignore[arg-type]
-    write_json(run_dir / files.ARCHITECTURE, architecture(model))
+    write_shown(run_dir, model, samples)
     metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}
     write_json(run_dir / files.METRICS, metrics)
     return metrics
@@ -238,12 +233,8 @@ def write_predictions(
     scores: Mapping[str, NDArray[np.float32]],
     before: Mapping[str, NDArray[np.float32]],
 ) -> None:
-    """Writes one row per image: key, split, label, score, score_before (empty if none), group.
-
-    The table is UTF-8 whatever the names are; `crackdet.files.read_csv` gives them back exactly.
-    """
-    header = ("key", "split", "label", "score", "score_before", "group")
-    write_csv(path, header, _prediction_rows(data, scores, before))
+    """Writes one row per image of each split, see `write_prediction_rows`."""
+    write_prediction_rows(path, _prediction_rows(data, scores, before))
 
 
 def _prediction_rows(
@@ -253,12 +244,11 @@ def _prediction_rows(
 ) -> Iterator[tuple[Any, ...]]:
     for name in SPLITS:
         split = data.splits[name]
-        earlier = [f"{s:.9g}" for s in before[name]] if name in before else [""] * len(split.keys)
+        earlier = [*map(written_score, before[name])] if name in before else [""] * len(split.keys)
         for key, label, score, score_before, group in zip(
             split.keys, split.labels, scores[name], earlier, split.groups, strict=True
         ):
-            # Nine digits tell any two float32 values apart.
-            yield key, name, int(label), f"{score:.9g}", score_before, int(group)
+            yield key, name, int(label), written_score(score), score_before, int(group)
 
 
 def _baseline_row(
@@ -283,17 +273,3 @@ def _split(data: CrackData, name: str) -> ImageSplit:
     if name not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}; received {name!r}.")
     return data.splits[name]
-
-
-def _predict(
-    model: keras.Model, split: ImageSplit, predictor: FeatureCache | Uncached
-) -> NDArray[np.float32]:
-    """Returns probabilities of shape `(n, 2)` in the order of the split's labels."""
-    probabilities = np.asarray(predictor.predict(model, split), np.float32)
-    if probabilities.shape != (split.num_images, 2):
-        raise ValueError(
-            "The model must return the probabilities of two classes, shape "
-            f"({split.num_images}, 2); received {probabilities.shape}."
-        )
-    check_probabilities(probabilities, "The model")
-    return probabilities

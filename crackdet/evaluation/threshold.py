@@ -45,6 +45,7 @@ class ThresholdChoice:
         positive_groups: How many groups they are of.
         negatives: How many negative images it was chosen on.
         negative_groups: How many groups they are of.
+        chosen_on: What the images were, in words.
     """
 
     threshold: float
@@ -56,6 +57,7 @@ class ThresholdChoice:
     positive_groups: int
     negatives: int
     negative_groups: int
+    chosen_on: str = "validation"
 
     @property
     def cost_ratio(self) -> float:
@@ -66,9 +68,9 @@ class ThresholdChoice:
     def rule(self) -> str:
         """How the threshold was chosen, in words."""
         return (
-            f"least expected cost on validation with a miss costing {self.miss_cost:g} false "
+            f"least expected cost on {self.chosen_on} with a miss costing {self.miss_cost:g} false "
             "alarms, by a smooth fit of the scores that stays near the cost ratio "
-            f"{self.cost_ratio:.4g} where validation says little"
+            f"{self.cost_ratio:.4g} where {self.chosen_on} says little"
         )
 
     @property

@@ -1,0 +1,117 @@
+"""The files that an evaluation leaves in a run's folder."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from crackdet.data import CrackData, ImageSplit
+from crackdet.evaluation.architecture import architecture
+from crackdet.evaluation.threshold import ThresholdChoice
+from crackdet.features import FeatureCache, Uncached
+from crackdet.files import atomic_write, write_csv, write_json
+from crackdet.models.known_images import KnownImages, images_file
+from crackdet.models.outputs import check_probabilities
+from crackdet.models.record import ModelRecord, write_record
+from crackdet.models.units import without_augmentation
+from crackdet.runs import files
+from crackdet.runs.record import versions
+
+
+def require_two_classes(data: CrackData) -> None:
+    """Raises ValueError unless a data set has two classes."""
+    if len(data.class_names) != 2:
+        raise ValueError(
+            f"Evaluation needs two classes, negative first; received {list(data.class_names)}."
+        )
+
+
+def predict_probabilities(
+    model: keras.Model, split: ImageSplit, predictor: FeatureCache | Uncached
+) -> NDArray[np.float32]:
+    """Returns probabilities of shape `(n, 2)` in the order of the split's labels."""
+    return checked_probabilities(predictor.predict(model, split), split)
+
+
+def checked_probabilities(probabilities: Any, split: ImageSplit) -> NDArray[np.float32]:
+    """Returns what a model said of a split as float32 `(n, 2)`.
+
+    Raises:
+        ValueError: If these are no probabilities of two classes for each image.
+    """
+    probabilities = np.asarray(probabilities, np.float32)
+    if probabilities.shape != (split.num_images, 2):
+        raise ValueError(
+            "The model must return the probabilities of two classes, shape "
+            f"({split.num_images}, 2); received {probabilities.shape}."
+        )
+    check_probabilities(probabilities, "The model")
+    return probabilities
+
+
+def write_model(
+    run_dir: Path,
+    model: keras.Model,
+    data: CrackData,
+    choice: ThresholdChoice,
+    temperature: float,
+    *,
+    facts: Mapping[str, Any],
+    trained_on: ImageSplit,
+    known: KnownImages,
+) -> None:
+    """Writes `model.keras` with its record and the images that it knows.
+
+    Args:
+        run_dir: The run's folder.
+        model: The calibrated classifier.
+        data: What it was made from.
+        choice: Its threshold.
+        temperature: What its head was calibrated with.
+        facts: What the record says of the data.
+        trained_on: The images that it was trained on.
+        known: The images that it knows.
+    """
+    with atomic_write(run_dir / files.MODEL) as temporary:
+        # Augmentation is of training alone, and needs crackdet: plain Keras loads the rest.
+        without_augmentation(model).save(temporary)
+    record = ModelRecord(
+        tuple(data.class_names),
+        choice.threshold,
+        choice.rule,
+        temperature,
+        {"data": dict(facts), "threshold": choice.facts(), "versions": versions()},
+        trained_on.patch_side(),
+    )
+    write_record(run_dir / files.MODEL, record)
+    known.write(images_file(run_dir / files.MODEL))
+
+
+def write_shown(run_dir: Path, model: keras.Model, samples: Mapping[str, NDArray[Any]]) -> None:
+    """Writes what the report shows: `samples.npz` and `architecture.json`."""
+    with atomic_write(run_dir / files.SAMPLES) as temporary:
+        np.savez_compressed(temporary, **samples)  # type: ignore[arg-type]
+    write_json(run_dir / files.ARCHITECTURE, architecture(model))
+
+
+def write_prediction_rows(
+    path: Path, rows: Iterable[Sequence[Any]], further: Sequence[str] = ()
+) -> None:
+    """Writes one row per image: key, split, label, score, score_before (empty if none), group.
+
+    The table is UTF-8 whatever the names are; `crackdet.files.read_csv` gives them back exactly.
+
+    Args:
+        path: The file.
+        rows: The cells of each row.
+        further: Names of further columns.
+    """
+    write_csv(path, ("key", "split", "label", "score", "score_before", "group", *further), rows)
+
+
+def written_score(score: float) -> str:
+    """Returns a score as text: nine digits tell any two float32 values apart."""
+    return f"{score:.9g}"
