@@ -21,6 +21,7 @@ from crackdet.evaluation.trivial import compare_with_trivial
 # These import Keras; the rest is NumPy, so that reports are written without loading Keras.
 _NEED_KERAS = {
     "choose_images": "crackdet.evaluation.choice",
+    "cross_validate": "crackdet.evaluation.cross_validation",
     "evaluate": "crackdet.evaluation.run",
     "evaluate_run": "crackdet.evaluation.run",
 }
@@ -33,6 +34,7 @@ __all__ = [
     "choose_images",
     "choose_threshold",
     "compare_with_trivial",
+    "cross_validate",
     "evaluate",
     "evaluate_run",
     "expected_calibration_error",

@@ -199,7 +199,9 @@ def _divide(numerator: Floats, denominator: Floats) -> Floats:
     return np.divide(numerator, denominator, out=result, where=denominator > 0)
 
 
-def _group_sums(y: Ints, s: Floats, threshold: float | Floats, group_of: Ints, groups: int) -> Floats:
+def _group_sums(
+    y: Ints, s: Floats, threshold: float | Floats, group_of: Ints, groups: int
+) -> Floats:
     """Sums over each group of everything that adds up: shape `(groups, 6 + bins)`.
 
     A resample of groups then needs one matrix product instead of a pass over the images.

@@ -23,7 +23,7 @@ def collect_samples(
     test: ImageSplit,
     scores: ArrayLike,
     *,
-    threshold: float,
+    threshold: float | NDArray[np.float64],
     seed: int = 0,
 ) -> dict[str, NDArray[Any]]:
     """Returns the images of a run's report with what the report says about them.
@@ -33,15 +33,16 @@ def collect_samples(
         train: `crackdet.data.ImageSplit` that examples and the augmented image come from.
         test: `crackdet.data.ImageSplit` that predictions and mistakes come from.
         scores: Probabilities of the positive class on `test`, shape `(n,)`.
-        threshold: The decision threshold; what it gets wrong is a mistake.
+        threshold: The decision threshold, or that of each image of `test`; what it gets wrong is a
+            mistake.
         seed: Seed of the choice.
 
     Returns:
         A dictionary of arrays, ready for `numpy.savez`. For each of the prefixes `example`,
         `test` and `mistake`: `{prefix}_images` uint8 `(k, H, W, 3)`, `{prefix}_labels` and
-        `{prefix}_keys`; for the last two also `_scores` and `_losses`. `mistake_wrong` tells real
-        mistakes from the right answers of largest loss that fill the places left; `mistake_count`
-        is how many mistakes there are in all. `augmented_original`, `augmented_images` and
+        `{prefix}_keys`; for the last two also `_scores`, `_losses` and `_wrong`. Right answers of
+        largest loss fill the places that mistakes leave; `mistake_count` is how many mistakes
+        there are in all. `augmented_original`, `augmented_images` and
         `augmented_key` hold one image and its views.
 
     Example:
@@ -68,6 +69,7 @@ def collect_samples(
         **_pick("test", test, shown),
         "test_scores": s[shown],
         "test_losses": losses[shown],
+        "test_wrong": wrong[shown],
         **_pick("mistake", test, worst),
         "mistake_scores": s[worst],
         "mistake_losses": losses[worst],

@@ -17,7 +17,7 @@ def compare_with_trivial(
     labels: ArrayLike,
     scores: ArrayLike,
     *,
-    threshold: float,
+    threshold: float | NDArray[np.float64],
     groups: ArrayLike | None = None,
     miss_cost: float = 5.0,
     contrast_alarms: ArrayLike | None = None,
@@ -31,7 +31,8 @@ def compare_with_trivial(
     Args:
         labels: Integers of shape `(n,)`, 0 or 1.
         scores: Floats of shape `(n,)`, larger meaning more likely positive.
-        threshold: An image raises an alarm when `score >= threshold`.
+        threshold: An image raises an alarm when `score >= threshold`; one for all images, or one
+            for each.
         groups: Integers of shape `(n,)`; images of one group may err together. `None` makes each
             image its own group.
         miss_cost: Cost of a missed positive in false alarms, as in `choose_threshold`.
