@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, default
+from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, FEW_IMAGES, defaults
 from crackdet.cli.readers import Reader, one_of, optional, real, whole, yes_or_no
 from crackdet.errors import UsageError
 from crackdet.runs.record import flag
@@ -128,6 +128,14 @@ OPTIONS = {
         "yes|no",
         "trains the backbone in bfloat16: faster on GPUs and processors that compute in it",
     ),
+    # crackdet.evaluation.cross_validate
+    "folds": Option(
+        optional(whole(2)),
+        "K",
+        "judges each image by a model of the other of K folds of whole groups, and trains the last "
+        "model on all; none for a test split. A small folder has no splits of its own and fewer "
+        f"than {FEW_IMAGES:,} images",
+    ),
     # crackdet.evaluation.evaluate_run
     "miss_cost": Option(
         real(0, open_low=True),
@@ -162,7 +170,7 @@ TRAINING = (
     "views",
 )
 COMPUTING = ("mixed_precision",)
-EVALUATION = ("miss_cost", "bootstrap")
+EVALUATION = ("folds", "miss_cost", "bootstrap")
 
 
 MODEL_HELP = "a .keras file, a run's folder, or a preset's name"
@@ -325,7 +333,8 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
         UsageError: If options do not go together.
     """
     names = [name for group in groups for name in group]
-    options = {name: given.get(name, default(name, data)) for name in names}
+    options = defaults(names, data)
+    options |= {name: given[name] for name in names if name in given}
     if options.get("tuner") == "hyperband":
         options |= {name: given.get(name) for name in NOT_FOR_HYPERBAND}
         for name in NOT_FOR_HYPERBAND:
@@ -340,6 +349,13 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
                 "--halving-factor runs trials again on more images than --search-images: leave it "
                 "out, or give a number of images"
             )
+    if options.get("folds") is not None and "test_fraction" in options:
+        if "test_fraction" in given and "folds" in given:
+            raise UsageError("--test-fraction cuts a test split, which --folds has not: leave one")
+        if "test_fraction" in given:  # who asks for a test split gets one
+            options["folds"] = None
+        else:
+            del options["test_fraction"]
     return options
 
 

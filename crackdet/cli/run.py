@@ -44,8 +44,12 @@ def execute(arguments: Namespace) -> None:
             cache = stages.open_cache(arguments, folder)
             if not (folder / files.BEST_OF_SEARCH).exists():
                 stages.search_stage(arguments, options, folder, data, cache)
-            if not (folder / files.FITTED_MODEL).exists():
-                best = stages.hyperparameters_of(folder)
-                stages.fit_stage(arguments, options, best, folder, data, cache)
-            stages.evaluate_stage(options, folder, data, cache)
+            best = stages.hyperparameters_of(folder)
+            if options["folds"] is not None:
+                notes = (stages.SEARCHED,)
+                stages.cross_validate_stage(arguments, options, best, folder, data, cache, notes)
+            else:
+                if not (folder / files.FITTED_MODEL).exists():
+                    stages.fit_stage(arguments, options, best, folder, data, cache)
+                stages.evaluate_stage(options, folder, data, cache)
     stages.finish(folder)

@@ -7,12 +7,12 @@ import contextlib
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crackdet.cli.options import LOADING
+from crackdet.cli.options import COMPUTING, LOADING, TRAINING
 from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError, UsageError
 from crackdet.files import atomic_write, read_json
@@ -20,6 +20,7 @@ from crackdet.keras_import import import_keras
 from crackdet.memory import keep_freed_memory
 from crackdet.runs import files
 from crackdet.runs.folder import is_evaluated, is_new, seconds, timed
+from crackdet.runs.judged import TEST, judged_row, judged_split
 from crackdet.runs.record import amend_config, made_with, write_config
 from crackdet.runs.trials import HYPERPARAMETERS
 
@@ -31,12 +32,27 @@ if TYPE_CHECKING:
 
 Options = Mapping[str, Any]
 
+# What must be said of a cross-validation whose hyperparameters a search on its images has chosen.
+SEARCHED = (
+    "The search chose the hyperparameters on some of these images, so the figures may be a little "
+    "too good; `crackdet train` without --from chooses nothing on them."
+)
+
 # Arguments that a run hangs on beside its options, but that may differ where it goes on.
 MADE_WITH = ("data_dir", "manual_dir", "workers", "ray", "gpus_per_trial", "half_precision")
 
 
-def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackData":
-    """Loads the data and begins the run's record, or checks that the images are still the same."""
+def load_stage(
+    arguments: Namespace, options: Options, folder: Path, *, cut: bool = True
+) -> "CrackData":
+    """Loads the data and begins the run's record, or checks that the images are still the same.
+
+    Args:
+        arguments: The command line.
+        options: Its options, with defaults.
+        folder: The run's folder.
+        cut: Whether splits that a folder lacks are cut from it.
+    """
     import_keras()
     from crackdet.data import load_data
 
@@ -52,7 +68,8 @@ def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackDa
             strict=arguments.strict,
             verbose=arguments.verbose,
             progress=progress,
-            **{name: options[name] for name in LOADING},
+            cut=cut,
+            **{name: options[name] for name in LOADING if name in options},
         )
     if is_evaluated(folder):
         say(f"  {folder} holds the run of this command already.")
@@ -63,7 +80,9 @@ def load_stage(arguments: Namespace, options: Options, folder: Path) -> "CrackDa
             folder, {"data": arguments.data, **options}, data, {**made_with(folder), **given}
         )
     for name, counts in data.counts().items():
-        say(f"  {name}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
+        if cut or any(counts.values()):
+            place = name if cut or name in data.cut else "all"
+            say(f"  {place}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
     say(f"  {data.classes}")
     if data.notes:
         say(f"  {data.notes}")
@@ -146,31 +165,80 @@ def fit_stage(
     """Trains the final classifier on train; validation says when to stop."""
     from crackdet.training import fit
 
-    keep_freed_memory()  # the process is ours
-    chosen = {name: hyperparameters[name] for name in HYPERPARAMETERS}
-    say("Final fit: " + ", ".join(f"{name} {value:.4g}" for name, value in chosen.items()))
+    say(f"Final fit: {_in_words(hyperparameters)}")
     with timed(folder, "fit"):
-        model = new_model(options, chosen["dropout"], chosen["unfreeze_depth"])
+        model = new_model(options, hyperparameters["dropout"], hyperparameters["unfreeze_depth"])
         fit(
             model,
             data,
-            epochs=options["epochs"],
-            learning_rate=chosen["learning_rate"],
-            head_epochs=options["head_epochs"],
-            fine_tune_factor=options["fine_tune_factor"],
-            schedule=options["schedule"],
-            patience=options["patience"],
-            class_weight=options["class_weight"],
-            views=options["views"],
             cache=cache,
-            mixed_precision=options["mixed_precision"],
             run_dir=folder,
-            seed=options["seed"],
-            # A bar redraws its line, which fills a log file: there, one line an epoch.
-            verbose=arguments.verbose if sys.stdout.isatty() else 2 * arguments.verbose,
+            **_fit_options(arguments, options, hyperparameters),
         )
         with atomic_write(folder / files.FITTED_MODEL) as temporary:
             model.save(temporary)
+
+
+def cross_validate_stage(
+    arguments: Namespace,
+    options: Options,
+    hyperparameters: Mapping[str, Any],
+    folder: Path,
+    data: "CrackData",
+    cache: "FeatureCache",
+    notes: Sequence[str] = (),
+) -> None:
+    """Trains and judges fold by fold, then trains the final classifier on all images.
+
+    Args:
+        arguments: The command line.
+        options: Its options, with defaults.
+        hyperparameters: Of the training.
+        folder: The run's folder.
+        data: The data, without splits of their own.
+        cache: Where frozen features are kept.
+        notes: What must be said of the figures beside what the folds tell.
+    """
+    from crackdet.evaluation import cross_validate
+    from crackdet.models import known_images
+
+    (folder / files.REPORT).unlink(missing_ok=True)  # of an earlier evaluation
+    say(f"Cross-validation in {options['folds']} folds: {_in_words(hyperparameters)}")
+    with timed(folder, "cross_validation"):
+        metrics = cross_validate(
+            new_model(options, hyperparameters["dropout"], hyperparameters["unfreeze_depth"]),
+            new_model(options, dropout=0.0, unfreeze_depth=0),
+            data,
+            folder,
+            folds=options["folds"],
+            validation_fraction=options["validation_fraction"],
+            cache=cache,
+            miss_cost=options["miss_cost"],
+            bootstrap=options["bootstrap"],
+            started_from=known_images(options["weights"]) if options["weights"] else None,
+            notes=notes,
+            seconds=seconds(folder),
+            **_fit_options(arguments, options, hyperparameters),
+        )
+    _say_figures(metrics)
+
+
+def _in_words(hyperparameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {hyperparameters[name]:.4g}" for name in HYPERPARAMETERS)
+
+
+def _fit_options(
+    arguments: Namespace, options: Options, hyperparameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what `crackdet.training.fit` is told by the options."""
+    keep_freed_memory()  # the process is ours
+    names = (*TRAINING, *COMPUTING, "seed")
+    return {
+        **{name: options[name] for name in names},
+        "learning_rate": hyperparameters["learning_rate"],
+        # A bar redraws its line, which fills a log file: there, one line an epoch.
+        "verbose": arguments.verbose if sys.stdout.isatty() else 2 * arguments.verbose,
+    }
 
 
 def evaluate_stage(
@@ -181,7 +249,6 @@ def evaluate_stage(
 
     from crackdet.evaluation import evaluate_run
     from crackdet.models import known_images
-    from crackdet.report.cautions import groups_behind, nothing_wrong, run_cautions
 
     (folder / files.REPORT).unlink(missing_ok=True)  # of an earlier evaluation
     say("Evaluation: calibration and threshold on validation, then the test split")
@@ -200,12 +267,20 @@ def evaluate_stage(
             started_from=known_images(options["weights"]) if options["weights"] else None,
             seconds=seconds(folder),
         )
+    _say_figures(metrics)
+
+
+def _say_figures(metrics: Mapping[str, Any]) -> None:
+    from crackdet.report.cautions import groups_behind, nothing_wrong, run_cautions
+    from crackdet.report.words import judged_on
+
+    say(f"  {judged_on(metrics)}")
     say(f"  {threshold_line(metrics)}")
     if metrics["threshold_caution"]:
         say(f"  {metrics['threshold_caution']}")
     for title, row in test_rows(metrics):
         say(f"  {title}: {metrics_line(row)}")
-    after = metrics["after"]["test"]
+    after = judged_row(metrics["after"])
     say(f"  95% intervals from {groups_behind(after)}")
     for sentence in [*nothing_wrong(after), *run_cautions(metrics)]:
         say(f"  {sentence}")
@@ -266,10 +341,11 @@ def hyperparameters_of(folder: Path) -> dict[str, Any]:
 
 def test_rows(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Returns the rows that a person compares first, each with its title."""
+    what = "test" if judged_split(metrics["after"]) == TEST else "cross-validated"
     return [
-        ("test before training", metrics["before"]["test"]),
-        ("test after training", metrics["after"]["test"]),
-        ("test, one threshold on contrast", metrics["baseline"]["test"]),
+        (f"{what} before training", judged_row(metrics["before"])),
+        (f"{what} after training", judged_row(metrics["after"])),
+        (f"{what}, one threshold on contrast", judged_row(metrics["baseline"])),
     ]
 
 

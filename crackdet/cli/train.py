@@ -7,6 +7,7 @@ from typing import Any
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.errors import CrackdetError
+from crackdet.files import read_json
 from crackdet.runs import files
 from crackdet.runs.folder import is_evaluated, open_folder, undone_on_failure
 from crackdet.runs.trials import HYPERPARAMETERS
@@ -52,14 +53,27 @@ def execute(arguments: Namespace) -> None:
     searched = _searched(arguments.from_run) if arguments.from_run else {}
     options = cli.resolve({**searched, **vars(arguments)}, arguments.data, *GROUPS)
     folder = open_folder(arguments.out, {"data": arguments.data, **options})
+    folds = options["folds"] is not None
     with undone_on_failure(folder):
-        data = stages.load_stage(arguments, options, folder)
-        if not is_evaluated(folder):
+        data = stages.load_stage(arguments, options, folder, cut=not folds)
+        if not is_evaluated(folder) and folds:
+            cache = stages.open_cache(arguments, folder)
+            notes = (stages.SEARCHED,) if _knows_images(arguments) else ()
+            stages.cross_validate_stage(arguments, options, options, folder, data, cache, notes)
+        elif not is_evaluated(folder):
             cache = stages.open_cache(arguments, folder)
             if not (folder / files.FITTED_MODEL).exists():
                 stages.fit_stage(arguments, options, options, folder, data, cache)
             stages.evaluate_stage(options, folder, data, cache)
     stages.finish(folder)
+
+
+def _knows_images(arguments: Namespace) -> bool:
+    """Returns whether the hyperparameters are from a search on the same data."""
+    if not arguments.from_run:
+        return False
+    searched = read_json(Path(arguments.from_run) / files.CONFIG)
+    return bool(searched["options"]["data"] == arguments.data)
 
 
 def _searched(run: str) -> dict[str, Any]:

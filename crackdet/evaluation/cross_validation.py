@@ -33,9 +33,9 @@ from crackdet.files import write_json
 from crackdet.models import scale_logits
 from crackdet.models.known_images import SEEN, KnownImages
 from crackdet.runs import files
+from crackdet.runs.judged import CROSS_VALIDATION
 from crackdet.training.folds import Fold, deal_folds, fit_all, fit_folds
 
-CROSS_VALIDATION = "cross_validation"  # stands where a split's name does
 _IN_A_FOLD = ("accuracy", "recall", "precision", "auroc")
 
 

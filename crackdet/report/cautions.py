@@ -7,6 +7,7 @@ from crackdet.evaluation.calibration import at_bound
 from crackdet.evaluation.intervals import group_bound
 from crackdet.evaluation.trivial import CONTRAST, EVERYTHING_CRACKED, EVERYTHING_SOUND
 from crackdet.report.words import of_hundred, percent, plural
+from crackdet.runs.judged import CROSS_VALIDATION, judged_row
 
 Row = Mapping[str, Any]
 
@@ -103,14 +104,15 @@ def temperature_caution(temperature: float) -> list[str]:
 
 
 def run_cautions(metrics: Row) -> list[str]:
-    """Returns what must be said of a run's figures on test, in the order of its weight.
+    """Returns what must be said of the figures that judge a run, in the order of its weight.
 
     Args:
         metrics: The content of metrics.json.
     """
-    row = metrics["after"]["test"]
+    row = judged_row(metrics["after"])
     return [
         *against_trivial(metrics.get("trivial")),
+        *metrics.get(CROSS_VALIDATION, {}).get("notes", []),
         *few_cracks(row),
         *temperature_caution(metrics["temperature"]),
     ]

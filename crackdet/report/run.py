@@ -15,6 +15,7 @@ from crackdet.files import read_csv, read_json
 from crackdet.report.entries import Entries
 from crackdet.runs import files
 from crackdet.runs.history import METRICS as HISTORY_METRICS
+from crackdet.runs.judged import CROSS_VALIDATION, judged_row
 from crackdet.runs.record import command
 from crackdet.runs.trials import HYPERPARAMETERS, Trials, read_trials
 
@@ -35,6 +36,8 @@ class Predictions:
     labels: NDArray[np.int64]
     scores: NDArray[np.float64]
     scores_before: NDArray[np.float64]  # NaN where there is none.
+    # Of each image, where it is judged by its fold's own; NaN where the run's is that of all.
+    thresholds: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,33 @@ class Run:
         return float(self.metrics["threshold"])
 
     @property
+    def cross_validation(self) -> Entries | None:
+        """What the folds were; None where a test split judges the run."""
+        found: Entries | None = self.metrics.get(CROSS_VALIDATION)
+        return found
+
+    @property
+    def judged(self) -> str:
+        """How the images are called that judge the run: test, or cross-validated."""
+        return "test" if self.cross_validation is None else "cross-validated"
+
+    @property
     def test(self) -> Predictions:
-        """The predictions on the test split."""
-        return self.predictions["test"]
+        """The predictions on the images that judge the run: its test split, if it has one."""
+        predictions: Predictions = judged_row(self.predictions)
+        return predictions
 
     @property
     def test_metrics(self) -> Entries:
-        """The metrics of the trained classifier on the test split."""
-        row: Entries = self.metrics["after"]["test"]
+        """The metrics of the trained classifier on these images."""
+        row: Entries = judged_row(self.metrics["after"])
         return row
+
+    @property
+    def alarms(self) -> NDArray[np.bool_]:
+        """Which of these images are called cracked."""
+        own = self.test.thresholds
+        return self.test.scores >= np.where(np.isnan(own), self.threshold, own)
 
 
 def read_run(folder: Path) -> Run:
@@ -198,6 +219,7 @@ def _read_predictions(path: Path) -> dict[str, Predictions]:
             labels=np.array([int(row["label"]) for row in part], np.int64),
             scores=np.array([float(row["score"]) for row in part]),
             scores_before=np.array([float(row["score_before"] or "nan") for row in part]),
+            thresholds=np.array([float(row.get("threshold") or "nan") for row in part]),
         )
     return splits
 

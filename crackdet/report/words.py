@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crackdet.evaluation.intervals import group_bound
+from crackdet.runs.judged import CROSS_VALIDATION, judged_row
 
 Row = Mapping[str, Any]
 
@@ -74,6 +75,20 @@ def groups_of(name: str, row: Row) -> str:
     return f"{cracked:,} and {plural(sound, 'group')}"
 
 
+def judged_on(metrics: Row) -> str:
+    """Returns what the figures of a run are measured on, behind a colon or a comma.
+
+    Args:
+        metrics: The content of metrics.json.
+    """
+    row = judged_row(metrics["after"])
+    images, groups = plural(row["n"], "image"), plural(row["groups"], "group")
+    if CROSS_VALIDATION in metrics:
+        folds = metrics[CROSS_VALIDATION]["folds"]
+        return f"cross-validated on {images} in {groups}, {folds} folds"
+    return f"test split: {images} in {groups.replace(' ', ' independent ')}, read once"
+
+
 def of_hundred(share: float) -> str:
     """Returns how many of 100, with about two significant digits: `12`, `3.4`, `0.25`."""
     count = 100 * share
@@ -83,17 +98,17 @@ def of_hundred(share: float) -> str:
 
 
 def headline(row: Row) -> str:
-    """Returns what the classifier does on the test split, in plain words."""
+    """Returns what the classifier does on the images that judge it, in plain words."""
     recall, bounds = row["recall"], row["intervals"]["recall"]
     rate, rate_bounds = row["false_alarm_rate"], row["intervals"]["false_alarm_rate"]
     if recall is None:
-        misses = "No test patch is cracked."
+        misses = "No patch judged is cracked."
     else:
         flipped = None if bounds is None else [1 - bounds[1], 1 - bounds[0]]
         sure = _how_sure(1 - recall, flipped, row["positive_groups"])
         misses = f"Of 100 cracked patches it misses {of_hundred(1 - recall)}{sure}."
     if rate is None:
-        alarms = "No test patch is sound."
+        alarms = "No patch judged is sound."
     else:
         sure = _how_sure(rate, rate_bounds, row["negative_groups"])
         alarms = f"On 100 sound patches it raises {of_hundred(rate)} false alarms{sure}."

@@ -17,15 +17,15 @@ _HUGS = 0.97
 
 
 def roc(run: Run) -> Picture | None:
-    """The ROC curve of the test split with the operating point; None for a single class."""
+    """The ROC curve with the operating point; None for a single class."""
     row = run.test_metrics
     if row["auroc"] is None:
         return None
     return Picture(
         "roc",
         "ROC curve",
-        f"Recall over false-alarm rate on test: area {number(row['auroc'])}. At the threshold "
-        f"{run.threshold:.3f}, recall is {percent(row['recall'])} at "
+        f"Recall over false-alarm rate on {run.judged} images: area {number(row['auroc'])}. At "
+        f"the threshold {run.threshold:.3f}, recall is {percent(row['recall'])} at "
         f"{percent(row['false_alarm_rate'])} false alarms.",
         "The closer to the upper left corner, the better; the inset magnifies that corner.",
         _draw_roc(run, row),
@@ -33,16 +33,16 @@ def roc(run: Run) -> Picture | None:
 
 
 def precision_recall(run: Run) -> Picture | None:
-    """Precision over recall of the test split with the operating point; None without cracks."""
+    """Precision over recall with the operating point; None without cracks."""
     row = run.test_metrics
     if row["average_precision"] is None:
         return None
     return Picture(
         "precision_recall",
         "Precision and recall",
-        f"Precision over recall on test: average precision {number(row['average_precision'])}. At "
-        f"the threshold {run.threshold:.3f}, precision is {percent(row['precision'])} at recall "
-        f"{percent(row['recall'])}.",
+        f"Precision over recall on {run.judged} images: average precision "
+        f"{number(row['average_precision'])}. At the threshold {run.threshold:.3f}, "
+        f"precision is {percent(row['precision'])} at recall {percent(row['recall'])}.",
         "The closer to the upper right corner, the better; the inset magnifies that corner.",
         _draw_precision_recall(run, row),
     )

@@ -13,31 +13,33 @@ _BLUES = LinearSegmentedColormap.from_list("white to blue", ["white", BLUE])
 
 
 def confusion(run: Run) -> Picture:
-    """The confusion matrix of the test split: counts and shares of each row."""
+    """The confusion matrix of the images that judge the run: counts and shares of each row."""
     counts = np.array(run.test_metrics["confusion"])
     totals = counts.sum(axis=1)
     names = run.class_names
     return Picture(
         "confusion",
         "Confusion matrix",
-        f"Test images, true class by row: of {totals[0]:,} {names[0]}, {counts[0, 0]:,} are "
-        f"called {names[0]} and {counts[0, 1]:,} {names[1]}; of {totals[1]:,} {names[1]}, "
-        f"{counts[1, 0]:,} are called {names[0]} and {counts[1, 1]:,} {names[1]}.",
+        f"{run.judged.capitalize()} images, true class by row: of {totals[0]:,} {names[0]}, "
+        f"{counts[0, 0]:,} are called {names[0]} and {counts[0, 1]:,} {names[1]}; of "
+        f"{totals[1]:,} {names[1]}, {counts[1, 0]:,} are called {names[0]} and "
+        f"{counts[1, 1]:,} {names[1]}.",
         "Rows are the true classes, columns the answers; percentages are of the row.",
         _draw_confusion(counts, names),
     )
 
 
 def predicted_against_true(run: Run) -> Picture:
-    """Each test image as a point: its score over its true class."""
-    right = (run.test.scores >= run.threshold) == (run.test.labels == 1)
+    """Each image that judges the run as a point: its score over its true class."""
+    right = run.alarms == (run.test.labels == 1)
+    folds = "" if run.cross_validation is None else " Each fold has one of its own near it."
     return Picture(
         "predicted_against_true",
         "Predicted against true",
-        f"The score of each of {len(right):,} test images over its true class; "
+        f"The score of each of {len(right):,} {run.judged} images over its true class; "
         f"{int(np.sum(~right)):,} stand on the wrong side of the threshold {run.threshold:.3f}.",
         "One point for each image, spread sideways only to be seen. Crosses stand on the wrong "
-        "side of the dashed threshold.",
+        f"side of the dashed threshold.{folds}",
         _draw_points(run, right),
     )
 

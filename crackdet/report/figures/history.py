@@ -28,6 +28,9 @@ def history(run: Run) -> Picture | None:
         return None
     losses = _column(run.history, "val_loss")
     best = best_epoch(losses)
+    seen, caption = "train and validation", "Circled: the epoch of lowest validation loss."
+    if run.cross_validation is not None:
+        seen, caption = "train", "All images are trained on: the folds said for how many epochs."
     phases = _phases(run.history)
     words = ", then ".join(
         f"{name} for {plural(end - start, 'epoch')}" for name, start, end in phases
@@ -36,9 +39,8 @@ def history(run: Run) -> Picture | None:
     return Picture(
         "history",
         "Loss and accuracy by epoch",
-        f"Loss and accuracy on train and validation by epoch: {words}.{kept}",
-        "Circled: the epoch of lowest validation loss."
-        + (" Dashed: a new phase begins." if len(phases) > 1 else ""),
+        f"Loss and accuracy on {seen} by epoch: {words}.{kept}",
+        caption + (" Dashed: a new phase begins." if len(phases) > 1 else ""),
         _draw(run.history, phases, best),
     )
 
@@ -63,7 +65,8 @@ def _draw_metric(axes: Axes, name: str, rows: Rows, best: int | None) -> None:
     epochs = np.arange(1, len(rows) + 1)
     train, validation = _column(rows, name), _column(rows, f"val_{name}")
     axes.plot(epochs, train, "o-", color=BLUE, markersize=4, label="train")
-    axes.plot(epochs, validation, "s-", color=ORANGE, markersize=4, label="validation")
+    if not np.isnan(validation).all():
+        axes.plot(epochs, validation, "s-", color=ORANGE, markersize=4, label="validation")
     axes.set(ylabel=name.capitalize())
     if best is not None:
         axes.plot(best + 1, validation[best], "o", markersize=11, fillstyle="none", color=INK)

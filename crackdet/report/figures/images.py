@@ -48,17 +48,18 @@ def augmentations(run: Run) -> Picture:
 
 
 def predictions(run: Run) -> Picture:
-    """Predictions on images of the test split."""
+    """Predictions on some of the images that judge the run."""
     labels, scores = run.samples["test_labels"], run.samples["test_scores"]
-    wrong = (scores >= run.threshold) != (labels == 1)
+    # Runs of earlier versions do not say it, and have one threshold for all.
+    wrong = run.samples.get("test_wrong", (scores >= run.threshold) != (labels == 1))
     titles = [
         f"{run.class_names[label]}\n{'✗' if bad else '✓'} {score:.3f}"
         for label, score, bad in zip(labels, scores, wrong, strict=True)
     ]
     return Picture(
         "predictions",
-        "Predictions on test images",
-        f"{plural(len(labels), 'test image')} with class and crack score; "
+        f"Predictions on {run.judged} images",
+        f"{plural(len(labels), f'{run.judged} image')} with class and crack score; "
         f"{int(wrong.sum())} called wrong at threshold {run.threshold:.3f}.",
         "True class, then whether the answer is right, and the crack score. Drawn at random, the "
         "classes in turn.",
@@ -67,11 +68,12 @@ def predictions(run: Run) -> Picture:
 
 
 def mistakes(run: Run) -> Picture:
-    """The worst mistakes on the test split, largest loss first."""
+    """The worst mistakes, largest loss first."""
     samples = run.samples
     wrong = samples["mistake_wrong"]
     count, rest = int(samples["mistake_count"]), int(np.sum(~wrong))
-    alt = f"The {plural(int(wrong.sum()), 'worst mistake')} of {count} on test, largest loss first"
+    alt = f"The {plural(int(wrong.sum()), 'worst mistake')} of {count} on {run.judged} images"
+    alt += ", largest loss first"
     alt += f", then the {plural(rest, 'right answer')} of largest loss." if rest else "."
     return Picture(
         "mistakes",

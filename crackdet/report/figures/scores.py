@@ -34,8 +34,8 @@ def reliability(run: Run) -> Picture:
     return Picture(
         "reliability",
         "Reliability",
-        f"Share of cracks among test images over their score, in {len(bins['count'])} bins: the "
-        f"mean gap (calibration error) is {number(run.test_metrics['ece'])}.",
+        f"Share of cracks among {run.judged} images over their score, in {len(bins['count'])} "
+        f"bins: the mean gap (calibration error) is {number(run.test_metrics['ece'])}.",
         "On the dotted line a score of 0.8 means a crack in 8 of 10 images. Points of few images, "
         "counted below, may stray far.",
         figure,
@@ -48,7 +48,7 @@ def histograms(run: Run) -> Picture:
     return Picture(
         "histograms",
         "Scores",
-        "Histograms of test scores by class, before and after training. "
+        f"Histograms of the scores of {run.judged} images by class, before and after training. "
         f"After training, {tp} of {tp + fn} cracked images score at or above the threshold "
         f"and {tn} of {tn + fp} sound ones below.",
         "The less the two classes overlap, the better. Counts are on a logarithmic scale.",
@@ -62,7 +62,7 @@ def _draw_gaps(axes: Axes, bins: dict[str, NDArray[np.float64]]) -> None:
     unit_axes(axes, x="", y="Share of cracks")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
     axes.vlines(score, score, frequency, color=VERMILION, linewidth=3, alpha=0.45, label="gap")
-    axes.plot(score, frequency, "o-", color=BLUE, label="test")
+    axes.plot(score, frequency, "o-", color=BLUE, label="images")
     axes.legend(loc="lower right")
 
 

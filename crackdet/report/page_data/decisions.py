@@ -31,13 +31,13 @@ def classification_report(run: Run) -> Table:
         )
     ]
     header = ["Class", "Precision", "Recall", "F1", "Images"]
-    return Table("Classification report, test split", header, rows)
+    return Table(f"Classification report, {run.judged} images", header, rows)
 
 
 def _mistakes_sentence(run: Run) -> str:
     count = int(run.samples["mistake_count"])
     wrong = run.samples["mistake_wrong"]
-    sentence = f"{plural(count, 'mistake')} on test"
+    sentence = f"{plural(count, 'mistake')} on {run.judged} images"
     sentence += f", {int(wrong.sum())} shown, largest loss first." if count else "."
     if not wrong.all():
         sentence += " The right answers of largest loss fill the places left."

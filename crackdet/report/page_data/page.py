@@ -15,7 +15,7 @@ from crackdet.report.page_data import (
     training,
 )
 from crackdet.report.run import Run
-from crackdet.report.words import METRIC_WORDS, groups_of, headline, interval, written
+from crackdet.report.words import METRIC_WORDS, groups_of, headline, interval, judged_on, written
 
 # The figures that a reader looks for first.
 _TILES = ("recall", "false_alarm_rate", "accuracy", "auroc", "recall_at_far_1pct")
@@ -57,8 +57,7 @@ def page_data(run: Run) -> Page:
     data, row = run.metrics["data"], run.test_metrics
     return Page(
         title=f"Crack detection: {run.folder.resolve().name}",
-        subtitle=f"Data set {data['name']}, test split: {row['n']:,} images in {row['groups']:,} "
-        "independent groups, read once.",
+        subtitle=f"Data set {data['name']}, {judged_on(run.metrics)}.",
         headline=headline(row),
         cautions=run_cautions(run.metrics),
         warning=_leak_warning(data.get("leakage")),

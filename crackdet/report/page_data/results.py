@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from crackdet.report.cautions import temperature_caution
+from crackdet.report.page_data.tables import Table
 from crackdet.report.run import Run
-from crackdet.report.words import METRIC_WORDS, interval, written
+from crackdet.report.words import METRIC_WORDS, interval, plural, written
+from crackdet.runs.judged import CROSS_VALIDATION, judged_row
+
+Row = Mapping[str, Any]
+
+_OF_A_FOLD = ("accuracy", "recall", "precision", "auroc")
 
 # What is counted rather than measured, and how it is written.
 _COUNTS = (
@@ -38,37 +44,88 @@ class MetricsTable:
 
 
 def results(run: Run) -> dict[str, Any]:
-    """Returns the metrics on test, and on the other splits."""
+    """Returns the metrics on the images that judge the run, and on the others."""
     metrics = run.metrics
     after, before, baseline = metrics["after"], metrics["before"], metrics["baseline"]
     return {
+        "how": how_chosen(metrics),
+        "baseline_from": "train" if run.cross_validation is None else "the other folds",
         "threshold": f"{run.threshold:.4f}",
         "threshold_rule": metrics["threshold_rule"],
         "threshold_spread": threshold_spread(metrics),
         "threshold_caution": metrics.get("threshold_caution", ""),
-        "temperature": f"{metrics['temperature']:.3f}",
         "temperature_caution": " ".join(temperature_caution(metrics["temperature"])),
         "before": before_training(run.config["options"]),
         "baseline_direction": baseline["direction"],
         "baseline_threshold": f"{baseline['threshold']:.2f}",
         "test": metrics_table(
-            "Evaluation on test, before and after training",
+            f"Evaluation on {run.judged} images, before and after training",
             {
-                "Trained": after["test"],
-                "Before training": before["test"],
-                "Contrast only": baseline["test"],
+                "Trained": judged_row(after),
+                "Before training": judged_row(before),
+                "Contrast only": judged_row(baseline),
             },
         ),
-        "others": metrics_table(
-            "Evaluation on validation and train",
-            {
-                "Validation, trained": after["validation"],
-                "Validation, before training": before["validation"],
-                "Validation, contrast only": baseline["validation"],
-                "Train, trained": after["train"],
-            },
-        ),
+        "others": None if run.cross_validation else _other_splits(after, before, baseline),
+        "folds": _folds(run.cross_validation) if run.cross_validation else None,
     }
+
+
+def how_chosen(metrics: Mapping[str, Any]) -> str:
+    """Returns how the temperature was fitted, and what the judged images had to do with it."""
+    found = metrics.get(CROSS_VALIDATION)
+    temperature = f"{metrics['temperature']:.3f}"
+    if found is None:
+        return (
+            f"The temperature, fitted on validation, is {temperature}. Test was read once, after "
+            "both were set."
+        )
+    epochs = " and ".join(
+        f"{plural(count, 'epoch')} of phase {phase.replace('_', ' ')}"
+        for phase, count in found["epochs"].items()
+        if count
+    )
+    return (
+        f"The temperature, fitted on cross-validation, is {temperature}. Each image is judged by a "
+        "model that was trained on none of its group, with a temperature and a threshold that the "
+        "scores of the other folds chose. The model that is kept was trained on all images, for "
+        f"{epochs}, the median of the folds' best; since it knows every image, no figure here is "
+        "its own, and it may be a little better than they say."
+    )
+
+
+def _other_splits(after: Row, before: Row, baseline: Row) -> MetricsTable:
+    return metrics_table(
+        "Evaluation on validation and train",
+        {
+            "Validation, trained": after["validation"],
+            "Validation, before training": before["validation"],
+            "Validation, contrast only": baseline["validation"],
+            "Train, trained": after["train"],
+        },
+    )
+
+
+def _folds(found: Row) -> Table:
+    """Returns what each fold was and found."""
+    rows = [
+        [
+            str(fold["fold"]),
+            f"{fold['n']:,}",
+            f"{fold['positives']:,}",
+            f"{fold['groups']:,}",
+            *(written(name, fold[name]) for name in _OF_A_FOLD),
+            f"{fold['threshold']:.4f}",
+            f"{fold['temperature']:.3f}",
+            " + ".join(str(count) for count in fold["epochs"].values() if count),
+            f"{fold['val_loss']:.4f}",
+        ]
+        for fold in found["each"]
+    ]
+    measured = [METRIC_WORDS[name][0] for name in _OF_A_FOLD]
+    header = ["Fold", "Images", "Cracked", "Groups", *measured]
+    header += ["Threshold", "Temperature", "Best epoch", "Validation loss"]
+    return Table("Folds: what was held out, and what its model said of it", header, rows)
 
 
 def before_training(options: Mapping[str, Any]) -> str:
@@ -90,8 +147,8 @@ def threshold_spread(metrics: Mapping[str, Any]) -> str:
         return ""
     low, high = bounds
     return (
-        f"On other groups like those of validation it would lie between {low:.4f} and {high:.4f}, "
-        "in 95 of 100 cases."
+        f"On other groups like those it was chosen on it would lie between {low:.4f} and "
+        f"{high:.4f}, in 95 of 100 cases."
     )
 
 

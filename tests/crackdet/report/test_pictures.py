@@ -153,8 +153,10 @@ def test_a_run_without_mistakes_says_so(run_dir):
     samples["mistake_wrong"][:] = False
     samples["mistake_count"] = np.array(0)
     np.savez(run_dir / "samples.npz", **samples)
-    assert images.mistakes(read_run(run_dir)).alt.startswith("The 0 worst mistakes of 0 on test")
-    assert "0 mistakes on test." in make_page(read_run(run_dir), {})
+    assert images.mistakes(read_run(run_dir)).alt.startswith(
+        "The 0 worst mistakes of 0 on test images"
+    )
+    assert "0 mistakes on test images." in make_page(read_run(run_dir), {})
 
 
 def test_a_test_split_of_one_class_is_reported_without_curves(run_dir):
@@ -165,7 +167,7 @@ def test_a_test_split_of_one_class_is_reported_without_curves(run_dir):
     row["intervals"] |= undefined
     write_json(run_dir / "metrics.json", metrics)
     text = write_report(run_dir).read_text("utf-8")
-    assert "No test patch is cracked." in text
+    assert "No patch judged is cracked." in text
     names = {path.stem for path in (run_dir / "pictures").iterdir()}
     assert "confusion" in names
     assert not {"roc", "precision_recall"} & names

@@ -39,7 +39,7 @@ def test_headline_without_intervals_or_classes():
         "Of 100 cracked patches it misses 3. On 100 sound patches it raises 1.2 false alarms."
     )
     text = headline(row(recall=None, rate=None, bounds=(None, None)))
-    assert text == "No test patch is cracked. No test patch is sound."
+    assert text == "No patch judged is cracked. No patch judged is sound."
 
 
 @pytest.mark.parametrize(
