@@ -33,7 +33,7 @@ def test_every_default_belongs_to_an_option_and_could_be_given() -> None:
 def test_options_are_named_like_the_python_arguments_they_become() -> None:
     import tuning
     from crackdet.data import load_data
-    from crackdet.evaluation import evaluate_run
+    from crackdet.evaluation import cross_validate
     from crackdet.models import mobilenet_v2_classifier
     from crackdet.training import fit
 
@@ -46,7 +46,7 @@ def test_options_are_named_like_the_python_arguments_they_become() -> None:
         (mobilenet_v2_classifier, (*options.BACKBONE, "dropout", "unfreeze_depth")),
         (tuning.search, (*search, *options.COMPUTING)),
         (fit, (*options.TRAINING, *options.COMPUTING, "learning_rate")),
-        (evaluate_run, options.EVALUATION),
+        (cross_validate, options.EVALUATION),
     ):
         assert set(names) <= set(inspect.signature(function).parameters)
 

@@ -90,7 +90,7 @@ def test_a_weak_classifier_has_no_inset(run_dir):
 def test_reliability_counts_every_image(run):
     axes, counts = scores.reliability(run).figure.axes
     assert sum(bar.get_height() for bar in counts.patches) == len(run.test.labels)
-    points = named(axes, "test")
+    points = named(axes, "images")
     assert ((points >= 0) & (points <= 1)).all()
     assert (np.diff(points[:, 0]) > 0).all()
 
