@@ -80,6 +80,13 @@ def test_copies_are_twins_and_many_of_them_do_not_crowd_out_others():
     assert groups.tolist() == [0] * 31
 
 
+def test_one_image_and_copies_of_one_resemble_nothing_else():
+    photo = make_photo("textured", 2)[:227, :227]
+    assert len(find_links([photo])) == 0
+    links = find_links([photo, photo])
+    assert (links.first.tolist(), links.second.tolist()) == ([0], [1])
+
+
 @pytest.mark.parametrize("images", [[], [np.zeros((10, 10), np.uint8)] * 1, [b"no picture"]])
 def test_odd_input(images):
     if images and isinstance(images[0], bytes):

@@ -74,13 +74,16 @@ def find_candidates(
     Returns:
         `Candidates`, one row per distinct hypothesis.
     """
+    nothing = Candidates(*(np.zeros(0, np.int64) for _ in range(5)))
     image = np.repeat(np.arange(len(keypoints)), [len(k.poses) for k in keypoints])
     if len(image) == 0:
-        return Candidates(*(np.zeros(0, np.int64) for _ in range(5)))
+        return nothing
     positions = np.concatenate([k.positions for k in keypoints]).astype(np.int64)
     poses = np.concatenate([k.poses for k in keypoints])
     descriptors = np.concatenate([k.descriptors for k in keypoints])
     query, answer, distance = _neighbours(descriptors, image, progress, workers)
+    if len(query) == 0:  # a single image, or copies of one
+        return nothing
     swap = image[query] > image[answer]
     query, answer = np.where(swap, answer, query), np.where(swap, query, answer)
     first, second = image[query], image[answer]
