@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from crackdet.data.tables import read_column
+from crackdet.data.tables import GROUP_COLUMNS, read_column
 from crackdet.data.walls import joined_groups
 from crackdet.errors import UsageError
 
@@ -48,7 +48,7 @@ def given_groups(
         found.append(_numbered(names))
         notes.append(_note(f"--group-by {group_by!r}", found[-1], "match"))
     if groups is not None:
-        table = read_column(Path(groups), ("group", "groups", "wall", "photo"), keys, folder)
+        table = read_column(Path(groups), GROUP_COLUMNS, keys, folder)
         found.append(_numbered(table.values))
         notes.append(_note(os.fspath(groups), found[-1], "name"))
         if table.lost:

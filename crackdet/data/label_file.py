@@ -6,11 +6,9 @@ from pathlib import Path
 
 from crackdet.data.class_names import NAME_IT, Labels, Side, listed, same_name, sides_of
 from crackdet.data.dataset import DEFAULT_CLASSES, classes_in_words
-from crackdet.data.tables import read_column
+from crackdet.data.tables import LABEL_COLUMNS, read_column
 from crackdet.errors import CrackdetError
 
-# The first that a file has counts: a corrected label before the one that it corrects.
-LABEL_COLUMNS = ("label", "labels", "corrected", "corrected_label", "class", "class_name", "target")
 _NUMBERS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 _MOST_NAMED = 10
 

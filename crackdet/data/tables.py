@@ -15,6 +15,9 @@ PATH_COLUMNS = (
     *("path", "file", "filename", "file_name", "filepath", "file_path"),
     *("image", "image_path", "key", "name"),
 )
+# The first that a table has counts: a corrected label before the one that it corrects.
+LABEL_COLUMNS = ("label", "labels", "corrected", "corrected_label", "class", "class_name", "target")
+GROUP_COLUMNS = ("group", "groups", "wall", "photo")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def read_column(
             a column of `PATH_COLUMNS`: relative to the folder or to the CSV file, absolute, or a
             file name that the folder holds once.
         names: What the column may be called, the likeliest first; the first says what it holds.
-            Where it bears none of them, it is the only one besides the paths.
+            Where it bears none of them, it is the only one besides the paths, but never one that is
+            named as another table's: groups are not read from labels.
         keys: For each picture its path below the folder, with slashes.
         folder: The folder; None for pictures that come from none.
 
@@ -104,6 +108,11 @@ def _read_rows(file: Path, names: Sequence[str]) -> tuple[str, list[tuple[str, s
                 f"({', '.join(columns[index] for index in others)}): call that one {what!r}."
             )
         wanted = others[0]
+        if known[wanted] in (*LABEL_COLUMNS, *GROUP_COLUMNS, "split"):
+            raise CrackdetError(
+                f"{file} has no column {what!r}, but {columns[wanted]!r}: give a table of paths "
+                f"and {what}s, or call that column {what!r} if it holds them."
+            )
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         if len(line) <= max(path, wanted):
@@ -129,12 +138,14 @@ class _Places:
 
     def find(self, written: str) -> int | None:
         """Returns the index of the picture, or None."""
-        text = written.replace("\\", "/")
-        for base in (self._folder, self._beside):  # an absolute path stays what it is
-            inside = os.path.relpath(os.path.normpath(base / text), self._folder)
-            if _normal(inside) in self._index:
-                return self._index[_normal(inside)]
-        return self._by_name.get(_normal(text))
+        # A backslash is part of a name on Linux, and a slash in tables that Windows wrote.
+        texts = dict.fromkeys((written, written.replace("\\", "/")))
+        for text in texts:
+            for base in (self._folder, self._beside):  # an absolute path stays what it is
+                inside = os.path.relpath(os.path.normpath(base / text), self._folder)
+                if _normal(inside) in self._index:
+                    return self._index[_normal(inside)]
+        return next((self._by_name[t] for t in map(_normal, texts) if t in self._by_name), None)
 
 
 def _normal(text: str) -> str:

@@ -58,6 +58,7 @@ def test_a_table_and_an_expression_are_joined(tmp_path: Path) -> None:
     [
         ("patch,group\na,1\n", "no column of paths: .*path,group; it says 'patch,group'"),
         ("", "no column of paths"),
+        ("path,label\nsound/other.jpg,1\n", "has no column 'group', but 'label': give a table"),
         ("path,group\nelse/where.jpg,1\n", "No row of .*a picture is crack/DSC1_0_0.jpg"),
         ("path,group\nsound/other.jpg,1\nother.jpg,2\n", "groups other.jpg as '1' and as '2'"),
     ],
