@@ -63,6 +63,19 @@ def stderr_aside() -> Iterator[None]:
             os.close(stderr)
 
 
+@contextlib.contextmanager
+def warnings_aside() -> Iterator[None]:
+    """Keeps back the warnings of a block that are said after it anyway, unless it fails."""
+    caught: list[warnings.WarningMessage] | None = None
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            yield
+    except BaseException:
+        for each in caught or ():
+            warnings.warn(each.message, each.category, stacklevel=2)
+        raise
+
+
 def quiet_tensorflow() -> None:
     """Keeps back the lines of TensorFlow's start-up, whoever imports it, and its Python warnings.
 

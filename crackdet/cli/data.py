@@ -10,6 +10,7 @@ from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError
 from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
+from crackdet.quiet import warnings_aside
 
 if TYPE_CHECKING:
     from crackdet.data import CrackData
@@ -93,7 +94,7 @@ def _print_uncut(error: "CutError") -> None:
     groups = len(set(folder.walls.groups.tolist()))
     print(f"{folder.path.resolve().name}: {len(labels)} images in {groups} groups: {counts}")
     print(folder.classes)
-    print(" ".join((*folder.notes, str(error))))
+    print("\n".join((*folder.notes, str(error))))
 
 
 def execute_group(arguments: Namespace) -> None:
@@ -127,7 +128,8 @@ def _load(arguments: Namespace) -> "CrackData":
     import_keras()
     from crackdet.data import load_data
 
-    with shown_progress(arguments.verbose) as progress:
+    # What is amiss stands in the notes, which are printed.
+    with warnings_aside(), shown_progress(arguments.verbose) as progress:
         return load_data(
             arguments.source,
             data_dir=arguments.data_dir,

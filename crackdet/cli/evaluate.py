@@ -10,6 +10,7 @@ from crackdet.cli.progress import shown_progress
 from crackdet.cli.readers import one_of
 from crackdet.files import write_json
 from crackdet.keras_import import import_keras
+from crackdet.quiet import warnings_aside
 from crackdet.runs.record import flag
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def execute(arguments: Namespace) -> None:
 
     options = cli.resolve(vars(arguments), arguments.data, LOADING, ("bootstrap",))
     classifier = load_classifier(arguments.model, arguments.threshold)
-    with shown_progress(arguments.verbose) as progress:
+    # What is amiss stands in the notes, which are printed.
+    with warnings_aside(), shown_progress(arguments.verbose) as progress:
         data = load_data(
             arguments.data,
             image_size=classifier.image_size,

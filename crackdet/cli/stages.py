@@ -6,6 +6,7 @@ Each takes the options of the command line and leaves its results in the run's f
 import contextlib
 import shutil
 import sys
+import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -18,6 +19,7 @@ from crackdet.errors import CrackdetError, UsageError
 from crackdet.files import atomic_write, read_json
 from crackdet.keras_import import import_keras
 from crackdet.memory import keep_freed_memory
+from crackdet.quiet import warnings_aside
 from crackdet.runs import files
 from crackdet.runs.folder import is_evaluated, is_new, seconds, timed
 from crackdet.runs.judged import TEST, judged_row, judged_split
@@ -60,7 +62,8 @@ def load_stage(
     say(f"Data: {arguments.data}")
     # The seconds of a run that has ended are those that it took.
     watch = contextlib.nullcontext() if is_evaluated(folder) else timed(folder, "data")
-    with watch, shown_progress(arguments.verbose) as progress:
+    # What is amiss stands in the notes, which are printed.
+    with watch, warnings_aside(), shown_progress(arguments.verbose) as progress:
         data = load_data(
             arguments.data,
             data_dir=arguments.data_dir,
@@ -85,7 +88,7 @@ def load_stage(
             say(f"  {place}: " + ", ".join(f"{count} {label}" for label, count in counts.items()))
     say(f"  {data.classes}")
     if data.notes:
-        say(f"  {data.notes}")
+        say(textwrap.indent(data.notes, "  "))
     return data
 
 

@@ -162,10 +162,11 @@ def contradiction_note(contradictory: Sequence[Sequence[_Labelled]]) -> str:
 
 
 def unreadable_note(errors: Sequence[str]) -> str:
-    """Returns sentences on pictures that cannot be read; empty when there are none."""
+    """Returns sentences on pictures that are unreadable or no patches; empty when there are none."""
     if not errors:
         return ""
     more = len(errors) - _MOST_NAMED
     rest = f" And {more} more." if more > 0 else ""
     named = " ".join(errors[:_MOST_NAMED])
-    return f"{len(errors)} unreadable pictures were left out. {named}{rest}"
+    were = "picture was" if len(errors) == 1 else "pictures were"
+    return f"{len(errors)} {were} left out. {named}{rest}"

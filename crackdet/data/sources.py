@@ -149,7 +149,7 @@ def _regrouped(data: CrackData, group_by: str | None, groups: GroupsFile | None)
         for (name, split), part in zip(data.splits.items(), parts, strict=True)
     }
     leakage = measured_leakage(splits, compared=data.leakage.compared)
-    notes = " ".join(each for each in (data.notes, note) if each)
+    notes = "\n".join(filter(None, (data.notes, note)))
     return dataclasses.replace(data, **splits, leakage=leakage, notes=notes)
 
 
@@ -215,7 +215,7 @@ def _divided(
         **parts,
         class_names=folder.class_names,
         name=folder.path.resolve().name,
-        notes=" ".join(note for note in (*folder.notes, how, leakage.words()) if note),
+        notes="\n".join(filter(None, (*folder.notes, f"{how} {leakage.words()}".strip()))),
         cut=cut,
         leakage=leakage,
         classes=folder.classes,

@@ -97,6 +97,25 @@ def test_a_folder_without_images_is_an_error(crackdet: Callable[..., Any], tmp_p
     assert f"{tmp_path} holds no images" in outcome.err
 
 
+def test_what_is_amiss_is_said_once_and_on_a_line_of_its_own(
+    crackdet: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    """It stood in a warning and again in a paragraph of all notes."""
+    patches = tmp_path / "patches"
+    shutil.copytree(folder, patches)
+    (patches / "positive" / "empty.jpg").touch()
+    (patches / "film.mov").touch()
+    options = ("--no-audit", "--verbose", "0")
+    info = crackdet("data", "info", patches, *options)
+    assert (info.code, info.err) == (0, "")
+    lines = info.out.splitlines()
+    assert "1 file skipped: 1 .mov." in lines
+    assert [line for line in lines if line.startswith("1 picture was left out. Cannot read")]
+    absent = crackdet("data", "info", patches, *options, "--groups", tmp_path / "none.csv")
+    assert absent.code == 1
+    assert absent.err.count("1 file skipped: 1 .mov.") == absent.err.count("Check the path.") == 1
+
+
 def test_info_and_group_agree_on_a_folder(
     crackdet: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:

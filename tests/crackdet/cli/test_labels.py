@@ -98,8 +98,9 @@ def test_a_run_records_and_repeats_what_counts_as_cracked(
     patches: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = patches("apples", "pears")
-    given = {"positive": "pears", "audit": False}
-    chosen = options.resolve(given, str(folder), options.LOADING, options.EVALUATION)
+    given = {"positive": "pears", "audit": False, "weights": None}
+    names = (options.LOADING, options.BACKBONE, options.EVALUATION)
+    chosen = options.resolve(given, str(folder), *names)
     places = {"data_dir": None, "manual_dir": None, "strict": False, "verbose": 0}
     arguments = argparse.Namespace(data=str(folder), **places)
     data = stages.load_stage(arguments, chosen, tmp_path / "run")

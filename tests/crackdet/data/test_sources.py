@@ -112,7 +112,7 @@ def test_unreadable_pictures_are_warned_of_by_name(make_folder: MakeFolder) -> N
     folder = make_folder(files)
     for number in range(12):
         (folder / "train" / "crack" / f"bad{number:02d}.jpg").write_bytes(b"x")
-    with pytest.warns(UserWarning, match=r"12 unreadable pictures .*bad00\.jpg.*And 2 more"):
+    with pytest.warns(UserWarning, match=r"12 pictures were left out\..*bad00\.jpg.*And 2 more"):
         data = load_data(folder, image_size=8)
     assert "bad09.jpg" in data.notes
     assert data.train.num_images == 2
