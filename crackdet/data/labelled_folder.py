@@ -162,7 +162,7 @@ def contradiction_note(contradictory: Sequence[Sequence[_Labelled]]) -> str:
 
 
 def unreadable_note(errors: Sequence[str]) -> str:
-    """Returns sentences on pictures that are unreadable or no patches; empty when there are none."""
+    """Returns sentences on pictures that are unreadable or no patches; empty without any."""
     if not errors:
         return ""
     more = len(errors) - _MOST_NAMED

@@ -118,7 +118,7 @@ def test_a_run_records_and_repeats_what_counts_as_cracked(
         metrics={"data": data.facts()},
         samples={"augmented_key": "a"},
     )
-    assert "--positive pears --labels none" in command(run)
+    assert "--positive pears --labels none" in command(config, "run")
     assert dataset(run)["classes"] == words
     del run.metrics["data"]["classes"]
     assert dataset(run)["classes"] == "Class 'pears' counts as cracked."
