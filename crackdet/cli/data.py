@@ -10,6 +10,7 @@ from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError
 from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
+from crackdet.names import printable
 from crackdet.quiet import warnings_aside
 
 if TYPE_CHECKING:
@@ -69,20 +70,28 @@ def execute_build(arguments: Namespace) -> None:
 def execute_info(arguments: Namespace) -> None:
     """Prints what a data set holds."""
     import_keras()
+    from crackdet.data.folders import UntrainableError
     from crackdet.data.labelled_folder import CutError
 
+    hindrance = ""
     try:
         data = _load(arguments)
     except CutError as error:
         _print_uncut(error)
         return
+    except UntrainableError as error:
+        data, hindrance = _load(arguments, cut=False), str(error)
     print(f"{data.name}: fingerprint {data.fingerprint}")
     for name, split in data.splits.items():
+        if hindrance and not split.num_images:
+            continue
         counts = ", ".join(f"{n} {label}" for label, n in data.counts()[name].items())
         print(f"{name:>12}  {split.num_images} images in {len(set(split.groups))} groups: {counts}")
     print(data.classes)
     if data.notes:
         print(data.notes)
+    if hindrance:
+        print(printable(hindrance))
     print(f"Next: crackdet data check {cli.source_words(arguments, arguments.source)}")
 
 
@@ -124,7 +133,7 @@ def _add_part(
     return parser
 
 
-def _load(arguments: Namespace) -> "CrackData":
+def _load(arguments: Namespace, *, cut: bool = True) -> "CrackData":
     import_keras()
     from crackdet.data import load_data
 
@@ -135,6 +144,7 @@ def _load(arguments: Namespace) -> "CrackData":
             data_dir=arguments.data_dir,
             manual_dir=arguments.manual_dir,
             strict=arguments.strict,
+            cut=cut,
             verbose=arguments.verbose,
             progress=progress,
             **cli.resolve(vars(arguments), arguments.source, cli.CUTTING),

@@ -16,12 +16,18 @@ def shown_progress(verbose: int) -> Iterator[Progress | None]:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    with Bars(console=Console(stderr=True)) as bars:
-        tasks: dict[str, TaskID] = {}
+    bars = Bars(console=Console(stderr=True))
+    tasks: dict[str, TaskID] = {}
 
-        def progress(done: int, total: int, text: str) -> None:
-            if text not in tasks:
-                tasks[text] = bars.add_task(text)
-            bars.update(tasks[text], completed=done, total=total)
+    def progress(done: int, total: int, text: str) -> None:
+        if not tasks:
+            bars.start()  # not before: a bar that shows nothing leaves an empty line
+        if text not in tasks:
+            tasks[text] = bars.add_task(text)
+        bars.update(tasks[text], completed=done, total=total)
 
+    try:
         yield progress
+    finally:
+        if tasks:
+            bars.stop()

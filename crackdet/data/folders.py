@@ -17,6 +17,10 @@ from crackdet.sample_bits import bits_for, common_bits, require_visible
 Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
 
 
+class UntrainableError(CrackdetError):
+    """A folder lacks what training needs, but a classifier can be measured on it."""
+
+
 @dataclass(frozen=True)
 class FolderImage:
     """A readable picture: its file, split ("" when the folder has none), label and content key.
@@ -94,6 +98,7 @@ def list_folder(
 
     Raises:
         CrackdetError: If the folder holds no pictures, or their classes are in doubt.
+        UntrainableError: If it lacks what `for_training` asks for.
     """
     listed = list_pictures(folder)
     if not listed.paths:
@@ -104,7 +109,7 @@ def list_folder(
         )
     splits, labelling = label_pictures(folder, listed.paths, positive=positive, labels=labels)
     if for_training and any(splits) and "train" not in splits:
-        raise CrackdetError(
+        raise UntrainableError(
             f"{folder} has only {' and '.join(sorted(set(splits)))} pictures and nothing "
             f"to train on: add a train folder; `crackdet evaluate MODEL --data {folder}` measures "
             "a classifier on it as it is."
@@ -167,8 +172,12 @@ def _require_pictures_of_both(
     counts = Counter(labels)
     for label, name in enumerate(class_names):
         if not counts[label]:
-            why = f" {unreadable[0]}" if unreadable else ""
-            raise CrackdetError(f"{folder} holds no readable picture of the class {name!r}.{why}")
+            why = f" ({unreadable[0].rstrip('.')})" if unreadable else ""
+            raise UntrainableError(
+                f"{folder} holds no readable picture of the class {name!r}{why}: add some to train "
+                f"on, or measure a classifier on the rest with `crackdet evaluate MODEL --data "
+                f"{folder}`."
+            )
 
 
 def _check(path: Path) -> tuple[str, int | None, str]:

@@ -116,6 +116,28 @@ def test_what_is_amiss_is_said_once_and_on_a_line_of_its_own(
     assert absent.err.count("1 file skipped: 1 .mov.") == absent.err.count("Check the path.") == 1
 
 
+@pytest.mark.parametrize(
+    ("kept", "counts", "hindrance"),
+    [
+        ("test/crack test/no_crack", "2 images in 2 groups: 1 negative, 1 positive", "only test"),
+        ("crack", "1 images in 1 groups: 0 negative, 1 positive", "class 'negative': add"),
+    ],
+)
+def test_info_counts_what_can_only_be_measured(
+    crackdet: Callable[..., Any], tmp_path: Path, kept: str, counts: str, hindrance: str
+) -> None:
+    """It said what training lacks, and counted nothing."""
+    for level, name in enumerate(kept.split()):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32), (90 * level, 9, 9)).save(tmp_path / name / "a.png")
+    info = crackdet("data", "info", tmp_path, "--verbose", "0")
+    assert (info.code, info.err) == (0, "")
+    assert f"test  {counts}" in info.out
+    assert hindrance in info.out
+    assert "train  0" not in info.out
+    assert f"crackdet evaluate MODEL --data {tmp_path}" in info.out
+
+
 def test_info_and_group_agree_on_a_folder(
     crackdet: Callable[..., Any], folder: Path, tmp_path: Path
 ) -> None:
