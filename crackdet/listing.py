@@ -4,7 +4,7 @@ import glob
 import importlib.util
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -57,7 +57,9 @@ class Listing:
         return "; ".join(_counted(noun, kinds) for noun, kinds in parts if kinds)
 
 
-def list_pictures(folder: str | os.PathLike[str]) -> Listing:
+def list_pictures(
+    folder: str | os.PathLike[str], used: Iterable[str | os.PathLike[str] | None] = ()
+) -> Listing:
     """Finds the pictures below a folder: the one rule of what counts as one.
 
     - Regular files with the suffix of a picture, in any case; HEIC where pillow-heif is installed.
@@ -66,6 +68,7 @@ def list_pictures(folder: str | os.PathLike[str]) -> Listing:
 
     Args:
         folder: Where to look.
+        used: Files that are read for something else, such as labels; they are not passed over.
 
     Returns:
         A `Listing`, which also counts what was passed over.
@@ -79,12 +82,13 @@ def list_pictures(folder: str | os.PathLike[str]) -> Listing:
     >>> print(len(listing.paths), "pictures;", listing.note)
     """
     listing = Listing()
+    elsewhere = {os.path.realpath(file) for file in used if file is not None}
     for path, kind, is_folder in _walk(Path(folder)):
         if kind == _PICTURE:
             listing.paths.append(path)
         elif is_folder:
             listing.skipped_folders[kind] += 1
-        else:
+        elif os.path.realpath(path) not in elsewhere:
             listing.skipped_files[kind] += 1
     listing.paths.sort()
     return listing

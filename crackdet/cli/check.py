@@ -101,7 +101,8 @@ def _of_folder(
     from crackdet.sample_bits import bits_note
 
     folder = Path(arguments.source)
-    listing = list_pictures(folder)
+    given = cli.resolve(vars(arguments), arguments.source, cli.GROUPS, cli.LABELLING)
+    listing = list_pictures(folder, used=(given["labels"], given["groups"]))
     if listing.note:
         print(listing.note)
     if not listing.paths:

@@ -74,6 +74,7 @@ def list_folder(
     *,
     positive: str | None = None,
     labels: str | os.PathLike[str] | None = None,
+    groups: str | os.PathLike[str] | None = None,
     for_training: bool = True,
     progress: Progress | None = None,
 ) -> FolderListing:
@@ -92,6 +93,7 @@ def list_folder(
             their folders.
         labels: A CSV file of path and label that replaces the class folders (see
             `crackdet.data.label_file.label_by_file`).
+        groups: A table that the caller reads, so that it does not count as passed over.
         for_training: Whether there must be a readable picture of each class, and a train folder
             where there are split folders. What is only to be measured may lack them.
         progress: Called as `progress(done, total, text)` while files are read.
@@ -100,7 +102,7 @@ def list_folder(
         CrackdetError: If the folder holds no pictures, or their classes are in doubt.
         UntrainableError: If it lacks what `for_training` asks for.
     """
-    listed = list_pictures(folder)
+    listed = list_pictures(folder, used=(labels, groups))
     if not listed.paths:
         skipped = f" ({listed.note})" if listed.note else ""
         raise CrackdetError(

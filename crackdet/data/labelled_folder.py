@@ -110,7 +110,12 @@ def read_folder(
     if group_by is not None:
         compiled(group_by)  # says what is wrong with it before the pictures are read
     listing = list_folder(
-        path, positive=positive, labels=labels, for_training=for_training, progress=progress
+        path,
+        positive=positive,
+        labels=labels,
+        groups=groups,
+        for_training=for_training,
+        progress=progress,
     )
     contradictory = contradictions(listing.images)
     left_out = {image.digest for copies in contradictory for image in copies}

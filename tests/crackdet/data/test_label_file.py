@@ -125,6 +125,7 @@ def test_load_data_takes_labels_and_says_so(make_folder: Callable[..., Path]) ->
     rows = [f"{name},{('crack', 'sound', 'unsure')[int(name[-5])]}" for name in names]
     file.write_text("path,label\n" + "\n".join(rows), "utf-8")
     data = load_data(folder, labels=file, image_size=8, verbose=0)
+    assert "skipped" not in data.notes
     assert [split.labels.tolist() for split in data.splits.values()] == [[1, 0]] * 3
     assert "3 pictures labelled 'unsure' were left out: test/2.png" in data.notes
     assert data.facts()["classes"] == "Counts as cracked: label 'crack'; as sound: label 'sound'."
