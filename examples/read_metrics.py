@@ -29,10 +29,12 @@ def main() -> None:
     metrics = json.loads((options.run / "metrics.json").read_text("utf-8"))
     data = metrics["data"]
     print(f"{data['name']} ({data['fingerprint'][:12]}), threshold {metrics['threshold']:.4f}")
+    # A small folder has no test split: all of its images judge, out of their folds.
+    judged = "cross_validation" if "cross_validation" in metrics else "test"
     rows = {
-        "before training": metrics["before"]["test"],
-        "after training": metrics["after"]["test"],
-        "contrast alone": metrics["baseline"]["test"],
+        "before training": metrics["before"][judged],
+        "after training": metrics["after"][judged],
+        "contrast alone": metrics["baseline"][judged],
     }
     for title, row in rows.items():
         names = ("accuracy", "recall", "precision", "auroc")
@@ -40,10 +42,12 @@ def main() -> None:
         print(f"{title:>16}: {', '.join(figures)}")
 
     with open(options.run / "predictions.csv", newline="", encoding="utf-8") as file:
-        test = [row for row in csv.DictReader(file) if row["split"] == "test"]
-    wrong = [r for r in test if (float(r["score"]) >= metrics["threshold"]) != int(r["label"])]
+        images = [row for row in csv.DictReader(file) if row["split"] == judged]
+    # Each fold has a threshold of its own.
+    alarms = [float(r["score"]) >= float(r.get("threshold", metrics["threshold"])) for r in images]
+    wrong = [r for r, alarm in zip(images, alarms, strict=True) if alarm != int(r["label"])]
     wrong.sort(key=lambda r: -abs(float(r["score"]) - int(r["label"])))
-    print(f"{len(wrong)} of {len(test)} test images are wrong")
+    print(f"{len(wrong)} of {len(images)} {judged.replace('_', '-')} images are wrong")
     for row in wrong[: options.worst]:
         print(f"  {row['key']}: {data['class_names'][int(row['label'])]}, score {row['score']}")
     for stage, seconds in metrics["seconds"].items():

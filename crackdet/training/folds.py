@@ -129,7 +129,7 @@ def fit_folds(
         cache: Where frozen features are kept.
         run_dir: Folder in which each fold that is done is kept; what an earlier call with the same
             images and options left there is not trained again.
-        verbose: As in `fit`; 0 for no line a fold.
+        verbose: 0 for no line a fold.
         **options: Further arguments of `crackdet.training.fit`.
 
     Returns:
@@ -145,14 +145,19 @@ def fit_folds(
         made_of = _made_of(data, options)
         result = None if file is None else _read(file, made_of)
         if result is None:
-            if verbose:
-                print(f"Fold {number} of {len(folds)}:", flush=True)
-            history = fit(model, data, cache=kept, verbose=verbose, **options).history
+            history = fit(model, data, cache=kept, verbose=0, **options).history
             probabilities = np.asarray(kept.predict(model, data.test), np.float32)
             result = FoldResult(probabilities, *_best(history))
             model.set_weights(start)
             if file is not None:
                 _write(file, result, made_of)
+        if verbose:
+            print(
+                f"Fold {number} of {len(folds)}: {len(fold.train)} images to train on, "
+                f"{len(fold.validation)} to validate, {len(fold.held_out)} held out; best after "
+                f"{sum(result.epochs.values())} epochs, validation loss {result.val_loss:.4f}",
+                flush=True,
+            )
         results.append(result)
     return results
 
