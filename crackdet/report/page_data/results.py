@@ -90,7 +90,8 @@ def how_chosen(metrics: Mapping[str, Any]) -> str:
         "model that was trained on none of its group, with a temperature and a threshold that the "
         "scores of the other folds chose (the table has the mean of these thresholds). The model "
         f"that is kept was trained on all images, for {epochs}, the median of the folds' best; "
-        "since it knows every image, no figure here is its own, and it may be a little better than they say."
+        "since it knows every image, no figure here is its own, and it may be a little better "
+        "than they say."
     )
 
 
