@@ -26,8 +26,14 @@ from tfds_builder.grouping import assign_splits
 Indices = NDArray[np.int64]
 
 PHASES = ("head", "fine_tune")
-# A fold's model is trained on at least as many images as it is validated on.
+# A fold's model is trained on at least as many images as it is validated on, and no group that is
+# held out may leave it less of a class than it takes away.
 _MOST_VALIDATION = 0.5
+_MOST_OF_A_CLASS = 0.5
+_REMEDY = (
+    "Add pictures of other walls; or, if patches of one photo may be parted, take each file by "
+    "itself with --group-by '(.+)'."
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def deal_folds(
     """Divides images into folds, whole groups at a time, each with its share of every class.
 
     Where groups are too few for so many folds, there are fewer of them: as many as leave each fold
-    both classes to train on and to validate on.
+    both classes to train on and to validate on. A group that has more than half of a class is
+    refused: a model without it would know next to nothing of the class.
 
     Args:
         images: All images.
@@ -87,7 +94,7 @@ def deal_folds(
 
     Raises:
         ValueError: If an argument is out of its range.
-        CrackdetError: If groups are too few for two folds.
+        CrackdetError: If groups are too few for two folds, or one of them has most of a class.
     """
     if folds < 2 or not 0 < validation_fraction <= _MOST_VALIDATION:
         raise ValueError(
@@ -99,6 +106,7 @@ def deal_folds(
         for label in np.unique(images.labels)
     }
     if len(groups) > 1:
+        _require_no_ruling_group(images)
         for count in range(min(folds, *groups.values()), 1, -1):
             dealt = _deal(images, count, validation_fraction, seed)
             if all(_holds_all_classes(images, fold, len(groups)) for fold in dealt):
@@ -271,6 +279,20 @@ def _holds_all_classes(images: ImageSplit, fold: Fold, classes: int) -> bool:
     return len(fold.held_out) > 0 and all(len(labels) == classes for labels in seen)
 
 
+def _require_no_ruling_group(images: ImageSplit) -> None:
+    for label in np.unique(images.labels):
+        members = np.flatnonzero(images.labels == label)
+        numbers, sizes = np.unique(images.groups[members], return_counts=True)
+        if len(numbers) > 1 and sizes.max() > _MOST_OF_A_CLASS * len(members):
+            ruling = images.groups[members] == numbers[sizes.argmax()]
+            raise CrackdetError(
+                f"Cross-validation needs classes of many groups, and here one group (that of "
+                f"{images.keys[members[int(ruling.argmax())]]}) has {sizes.max()} of the "
+                f"{len(members)} images of its class: without it, too few would be left to train "
+                f"on. {_REMEDY} --folds none trains with a single test split."
+            )
+
+
 def _too_few(images: ImageSplit, groups: Mapping[int, int]) -> str:
     if len(groups) < 2:
         return "Cross-validation needs images of two classes: these are all of one."
@@ -281,8 +303,7 @@ def _too_few(images: ImageSplit, groups: Mapping[int, int]) -> str:
     return (
         "Cross-validation needs groups of each class to hold out, to train on and to validate on, "
         f"and here they are too few: the {count} images of one class (such as {key}) are of "
-        f"{'one group' if one else f'{groups[label]} groups'}. Add pictures of other walls; or, if "
-        "patches of one photo may be parted, take each file by itself with --group-by '(.+)'."
+        f"{'one group' if one else f'{groups[label]} groups'}. {_REMEDY}"
     )
 
 
