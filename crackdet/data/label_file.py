@@ -7,7 +7,7 @@ from pathlib import Path
 from crackdet.data.class_names import NAME_IT, Labels, Side, listed, same_name, sides_of
 from crackdet.data.dataset import DEFAULT_CLASSES, classes_in_words
 from crackdet.data.tables import LABEL_COLUMNS, read_column
-from crackdet.errors import CrackdetError
+from crackdet.errors import CrackdetError, UsageError
 
 _NUMBERS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 _MOST_NAMED = 10
@@ -62,7 +62,7 @@ def _sides_of_values(
         return sides, DEFAULT_CLASSES
     chosen = {value for value in values if same_name(value) == same_name(positive)}
     if not chosen:
-        raise CrackdetError(
+        raise UsageError(
             f"{file} has no label {positive!r}, which --positive names: it has {listed(values)}."
         )
     others = [value for value in values if value not in chosen]

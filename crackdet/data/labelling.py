@@ -8,7 +8,7 @@ from crackdet.data.class_names import NAME_IT, Labels, listed, same_name, sides_
 from crackdet.data.dataset import DEFAULT_CLASSES, classes_in_words
 from crackdet.data.folder_names import split_of
 from crackdet.data.label_file import label_by_file
-from crackdet.errors import CrackdetError
+from crackdet.errors import CrackdetError, UsageError
 
 Folders = tuple[str, ...]  # the folders above a picture, split folders taken out
 
@@ -161,12 +161,12 @@ def _chosen_names(
     if any(len(names & chosen) > 1 for names in _siblings(parts)):
         chosen &= {positive}
         if not chosen:
-            raise CrackdetError(
+            raise UsageError(
                 f"--positive {positive} fits several class folders of {folder}: spell it as the "
                 "folder is."
             )
     if not chosen:
-        raise CrackdetError(
+        raise UsageError(
             f"{folder} has no class folder {positive!r}, which --positive names: it has "
             f"{listed(_doubtful_names(places))}."
         )

@@ -64,7 +64,7 @@ def test_what_is_in_doubt_is_one_sentence_and_positive_answers_it(
     assert answered.code == 0
     assert f"{folder} --positive Apples" in answered.out.splitlines()[-1]
     outcome = crackdet(*words, "--positive", "plums")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "it has 'apples' and 'pears'" in outcome.err
 
 
@@ -91,7 +91,7 @@ def test_check_takes_labels_where_it_compares_classes(
     strict = crackdet("data", "check", folder, "--labels", labels, "--verbose", "0", "--strict")
     assert strict.code == 1
     assert "without a row" in strict.err
-    assert crackdet("data", "check", folder, "--positive", "north").code == 1
+    assert crackdet("data", "check", folder, "--positive", "north").code == 2
 
 
 def test_a_run_records_and_repeats_what_counts_as_cracked(
