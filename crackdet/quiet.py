@@ -72,7 +72,7 @@ def warnings_aside() -> Iterator[None]:
             yield
     except BaseException:
         for each in caught or ():
-            warnings.warn(each.message, each.category, stacklevel=2)
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
         raise
 
 
