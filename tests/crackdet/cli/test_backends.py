@@ -80,7 +80,7 @@ def test_the_whole_job_needs_no_tensorflow(
     )
     assert done.returncode == 0, done.stderr
     label, probability, file = done.stdout.splitlines()[-1].split(maxsplit=2)
-    assert (label, file) in {(name, str(paths[0])) for name in ("negative", "positive")}
+    assert (label, file) in {(name, str(paths[0])) for name in ("sound", "cracked")}
     assert 0 <= float(probability) <= 1
     config = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
     assert config["versions"]["backend"] == backend
