@@ -90,8 +90,8 @@ def _no_better(name: str, rival: Row, own: Row) -> str:
     verdict = "No better than" if rival["saving"] <= 0 else "Not shown to be better than"
     saved = "" if interval is None else " (difference {:.2f} to {:.2f})".format(*interval)
     return (
-        f"{verdict} {name}: {own['cost']:.2f} false alarms an image against {rival['cost']:.2f}"
-        f"{saved}, a missed crack counting as {own['miss_cost']:g}; accuracy "
+        f"{verdict} {name}: mistakes cost {own['cost']:.2f} an image against {rival['cost']:.2f}"
+        f"{saved}, in false alarms, a missed crack counting as {own['miss_cost']:g}; accuracy "
         f"{percent(own['accuracy'])} against {percent(rival['accuracy'])}."
     )
 

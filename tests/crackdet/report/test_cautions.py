@@ -29,11 +29,13 @@ def test_calling_everything_cracked_is_said_in_words():
     )
     cracked, contrast = against_trivial(compared, fitted_here=True)
     assert cracked == (
-        "No better than calling everything cracked: 0.40 false alarms an image against 0.40 "
-        "(difference 0.00 to 0.00), a missed crack counting as 5; accuracy 60.00 % against 60.00 %."
+        "No better than calling everything cracked: mistakes cost 0.40 an image against 0.40 "
+        "(difference 0.00 to 0.00), in false alarms, a missed crack counting as 5; "
+        "accuracy 60.00 % against 60.00 %."
     )
     assert contrast.startswith(
-        "No better than one threshold on contrast that was fitted on these very images: 0.40"
+        "No better than one threshold on contrast that was fitted on these very images: "
+        "mistakes cost 0.40"
     )
 
 
@@ -41,7 +43,9 @@ def test_a_gain_that_chance_may_have_made_is_not_shown():
     scores = np.ones(50)
     scores[0] = 0  # One false alarm less than everything cracked.
     (cracked,) = against_trivial(compare_with_trivial(LABELS, scores, threshold=0.5))
-    assert cracked.startswith("Not shown to be better than calling everything cracked: 0.38")
+    assert cracked.startswith(
+        "Not shown to be better than calling everything cracked: mistakes cost 0.38"
+    )
 
 
 def test_a_good_classifier_is_called_better():
