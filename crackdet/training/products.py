@@ -29,7 +29,8 @@ def pointwise_as_products(model: keras.Model, dtype: str | None = None) -> Itera
             in it.
         dtype: What their factors are rounded to, such as "bfloat16"; None for the layers' own.
     """
-    layers = [layer for layer in model.layers if takes_products() and _is_pointwise(layer)]
+    candidates = model.layers if takes_products() else []
+    layers = [layer for layer in candidates if _is_pointwise(layer)]
     for layer in layers:
         layer.convolution_op = functools.partial(_product, layer.filters, dtype)
     try:
