@@ -46,6 +46,12 @@ def group_bound(groups: int) -> float:
     return float(1 - _MISS ** (1 / groups))
 
 
+def _interval_at_end(value: float, groups: int) -> list[float]:
+    """Returns the interval of a figure that is 0 or 1: what so many groups leave possible."""
+    bound = group_bound(groups)
+    return [0.0, bound] if value <= 0 else [1 - bound, 1.0]
+
+
 def proportion_interval(
     hits: ArrayLike, counts: ArrayLike, *, resampled_variance: float = 0.0
 ) -> Interval:
@@ -80,8 +86,7 @@ def proportion_interval(
         return None
     share = x.sum() / m.sum()
     if share in (0.0, 1.0):
-        bound = group_bound(m.size)
-        return [0.0, bound] if share == 0 else [1 - bound, 1.0]
+        return _interval_at_end(share, m.size)
     weights = _correlation_weights(x, m)
     total = m.sum()
     squares = np.sum(m * m) / total**2
@@ -148,8 +153,7 @@ def auroc_interval(y: Ints, s: Floats, group_of: Ints) -> Interval:
     above, below = _placements(positive, negative), 1 - _placements(negative, positive)
     area = float(above.mean())
     if area in (0.0, 1.0):
-        bound = group_bound(groups)
-        return [0.0, bound] if area == 0 else [1 - bound, 1.0]
+        return _interval_at_end(area, groups)
     distance = ndtri(area)
     placements, means, spreads = (np.empty(y.size) for _ in range(3))
     for label, values, side in ((1, above, positive), (0, below, negative)):
@@ -190,8 +194,7 @@ def share_interval(value: float, variance: float, groups: int) -> Interval:
     if groups < 2:
         return None
     if value <= 0 or value >= 1:
-        bound = group_bound(groups)
-        return [0.0, bound] if value <= 0 else [1 - bound, 1.0]
+        return _interval_at_end(value, groups)
     if variance == 0:
         return None
     reach = _t(groups) * np.sqrt(variance) / (value * (1 - value))
