@@ -14,7 +14,7 @@ from typing import Any
 
 import crackdet
 from crackdet.files import read_json
-from crackdet.models import known_images, save_preset
+from crackdet.models import feature_statistics, known_images, save_preset
 from crackdet.models.record import read_record
 
 KEPT = ("n", "positives", "groups", "accuracy", "recall", "precision", "auroc", "intervals",
@@ -59,10 +59,9 @@ def main() -> None:
     options = parser.parse_args()
     model = crackdet.load_model(options.run)
     alpha = read_json(options.run / "config.json")["options"]["alpha"]
-    images = known_images(options.run)
-    folder = save_preset(
-        model, options.out, model_card(options.run, options.elsewhere), alpha=alpha, images=images
-    )
+    beside = {"images": known_images(options.run), "statistics": feature_statistics(options.run)}
+    card = model_card(options.run, options.elsewhere)
+    folder = save_preset(model, options.out, card, alpha=alpha, **beside)
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"Wrote {folder}: {size / 1e6:.1f} MB.")
 

@@ -1,8 +1,9 @@
 """MobileNetV2 classifiers: built, frozen by units, cut in two, saved, loaded, calibrated."""
 
 from crackdet.models.assembling import new_classifier
+from crackdet.models.feature_statistics import FeatureStatistics
 from crackdet.models.known_images import KnownImages
-from crackdet.models.loading import known_images, load_model
+from crackdet.models.loading import feature_statistics, known_images, load_model
 from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier, replace_head
 from crackdet.models.preset import preset_card, preset_names, save_preset
 from crackdet.models.temperature import scale_logits
@@ -10,7 +11,9 @@ from crackdet.models.units import MAX_DEPTH, set_unfreeze_depth, split_at, unfre
 
 __all__ = [
     "MAX_DEPTH",
+    "FeatureStatistics",
     "KnownImages",
+    "feature_statistics",
     "known_images",
     "load_model",
     "mobilenet_v2_classifier",

@@ -1,11 +1,13 @@
 """A model by its file, its run or its preset's name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from crackdet.errors import CrackdetError
 from crackdet.models import preset
+from crackdet.models.feature_statistics import FeatureStatistics, statistics_file
 from crackdet.models.keras_file import read_model
 from crackdet.models.known_images import KnownImages, images_file
 from crackdet.models.mobilenet_v2 import mobilenet_v2_classifier
@@ -66,9 +68,33 @@ def known_images(path_or_preset: str | Path) -> KnownImages | None:
     >>> len(known.keys["train"])  # of 32,000 files, some of which are copies
     30725
     """
+    file = _beside(path_or_preset, preset.IMAGES_FILE, images_file)
+    return KnownImages.read(file) if file.is_file() else None
+
+
+def feature_statistics(path_or_preset: str | Path) -> FeatureStatistics | None:
+    """Returns what a model's training images looked like to its head.
+
+    Args:
+        path_or_preset: A `.keras` file, a run's folder or a preset's name, as in `load_model`.
+
+    Returns:
+        The statistics, or None where none stand beside the model.
+
+    Raises:
+        CrackdetError: If their file is broken.
+
+    Example:
+
+    >>> statistics = feature_statistics("concrete")
+    """
+    file = _beside(path_or_preset, preset.STATISTICS_FILE, statistics_file)
+    return FeatureStatistics.read(file) if file.is_file() else None
+
+
+def _beside(path_or_preset: str | Path, of_preset: str, of_model: Callable[[Path], Path]) -> Path:
+    """Returns where a file stands that belongs to a model."""
     path = Path(path_or_preset)
     if not path.exists() and str(path_or_preset) in preset.preset_names():
-        file = preset.preset_folder(str(path_or_preset)) / preset.IMAGES_FILE
-    else:
-        file = images_file(path / files.MODEL if path.is_dir() else path)
-    return KnownImages.read(file) if file.is_file() else None
+        return preset.preset_folder(str(path_or_preset)) / of_preset
+    return of_model(path / files.MODEL if path.is_dir() else path)

@@ -2,7 +2,8 @@
 
 `config.json` holds the arguments of `mobilenet_v2_classifier`, `model.weights.h5` the weights, and
 `card.json` the model card: what it was trained on, how well it does, its threshold; and
-`model.images.npz` which images these were, by their content.
+`model.images.npz` which images these were, by their content, and `model.statistics.npz` what they
+looked like to the head.
 """
 
 import contextlib
@@ -16,15 +17,19 @@ import numpy as np
 
 from crackdet.errors import CrackdetError
 from crackdet.files import atomic_write, read_json, write_json
-from crackdet.models.known_images import SUFFIX, KnownImages
+from crackdet.models.feature_statistics import SUFFIX as STATISTICS_SUFFIX
+from crackdet.models.feature_statistics import FeatureStatistics
+from crackdet.models.known_images import SUFFIX as IMAGES_SUFFIX
+from crackdet.models.known_images import KnownImages
 from crackdet.models.units import DROPOUT_NAME, backbone, inference_graph
 
 PRESETS_FOLDER = Path(__file__).parent / "presets"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
-IMAGES_FILE = f"model{SUFFIX}"
-FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, IMAGES_FILE)
+IMAGES_FILE = f"model{IMAGES_SUFFIX}"
+STATISTICS_FILE = f"model{STATISTICS_SUFFIX}"
+FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, IMAGES_FILE, STATISTICS_FILE)
 _REQUIRED = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE}
 
 # The kernels of the pointwise convolutions hold nineteen in twenty weights and bear rounding well.
@@ -91,6 +96,7 @@ def save_preset(
     *,
     alpha: float = 1.0,
     images: KnownImages | None = None,
+    statistics: FeatureStatistics | None = None,
 ) -> Path:
     """Saves a classifier as a preset: 4.7 MB at `alpha` 1.0.
 
@@ -104,6 +110,8 @@ def save_preset(
         alpha: The width multiplier that the model was built with.
         images: What it was trained, tuned and tested on, `crackdet.models.known_images(run)`.
             Without them nobody is kept from measuring it on its own training images.
+        statistics: What its training images looked like to its head,
+            `crackdet.models.feature_statistics(run)`: 0.3 MB. Without them `adapt` forgets more.
 
     Returns:
         The preset's folder.
@@ -134,6 +142,8 @@ def save_preset(
         write_json(folder / CARD_FILE, card)
         if images is not None:
             images.write(folder / IMAGES_FILE)
+        if statistics is not None:
+            statistics.write(folder / STATISTICS_FILE)
         inference_graph(model).save_weights(folder / WEIGHTS_FILE)
         _shrink(folder / WEIGHTS_FILE)
         _remove(directory)

@@ -163,6 +163,19 @@ def suffix_at(model: keras.Model, depth: int) -> keras.Model:
     return keras.Model(tensors[0] if len(tensors) == 1 else tensors, model.output, name="suffix")
 
 
+def head_inputs_at(model: keras.Model, depth: int = 0) -> keras.Model:
+    """Returns the network from a boundary's features to what the head takes, `(batch, channels)`.
+
+    At depth 0 that is the pooled features themselves, unless more stands between pooling and head.
+    """
+    tensors = boundary(model, depth)
+    return keras.Model(
+        tensors[0] if len(tensors) == 1 else tensors,
+        model.get_layer(HEAD_NAME).input,
+        name="head_inputs",
+    )
+
+
 def boundary(model: keras.Model, depth: int) -> list[keras.KerasTensor]:
     """Returns the tensors, in the model's own graph, that the `depth` highest units start from.
 
