@@ -57,6 +57,16 @@ class CachedFeatures:
         return self._table.tensors(np.asarray(self._values[self._rows[indices]]))
 
     @property
+    def masks(self) -> np.ndarray | None:
+        """Where cracks were painted on the images, float16 `(images, rows, columns)`, or None.
+
+        The share of each square of 16 pixels that painted cracks cover, 0 where there are none; -1
+        all over an image whose cracks are real, and of which nobody says where they are.
+        """
+        masks = self._table.masks()
+        return None if masks is None else np.asarray(masks[self._rows])
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the features of all images of the split."""
         return len(self) * self._table.row_bytes

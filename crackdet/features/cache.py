@@ -10,7 +10,6 @@ import math
 import os
 import warnings
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,13 @@ from crackdet.engines import ENGINES
 from crackdet.errors import CrackdetWarning
 from crackdet.features.batches import CachedFeatures, FeatureBatches
 from crackdet.features.computing import (
-    Augment,
     KeptEngines,
+    KeptViews,
     fill,
     flattened,
     image_batches,
     table_batches,
 )
-from crackdet.features.digests import config_digest
 from crackdet.features.request import (
     FeatureRequest,
     describe,
@@ -40,7 +38,6 @@ from crackdet.features.request import (
     training_in_words,
 )
 from crackdet.features.store import CacheTooSmall, FeatureStore, FeatureTable
-from crackdet.features.views import Augmenter, make_augmenter
 from crackdet.models.units import boundary, preprocessing_input, suffix_at, unfreeze_depth
 
 
@@ -54,7 +51,9 @@ class FeatureCache:
     already complete, which differs by the rounding to float16 alone.
 
     In augmented views (`view >= 1`) the augmentation sees each image alone, with a seed made from
-    the image's content, the view and the seed: no value depends on what else is asked for.
+    the image's content, the view and the seed: no value depends on what else is asked for. Where
+    they are painted before, their table holds the labels that are then right, and where cracks
+    were painted if the painting says so.
 
     Several processes may share a folder: one computes at a time, for a pass keeps all cores busy,
     and the others wait for it only if they need what is not there yet. When a table does not fit
@@ -107,11 +106,11 @@ class FeatureCache:
         # Depths at which nothing is computed here; None for all.
         self._read_only: frozenset[int] | None = frozenset()
         self._engines = KeptEngines(engine, half_precision)
-        self._augmenters: dict[tuple, Augmenter] = {}
+        self._views = KeptViews()
 
     def __getstate__(self) -> dict[str, Any]:
         engines = KeptEngines(self.engine, self.half_precision)
-        state = {**self.__dict__, "_engines": engines, "_augmenters": {}}
+        state = {**self.__dict__, "_engines": engines, "_views": KeptViews()}
         return state if self._store.locks else {**state, "_read_only": None}
 
     @property
@@ -127,6 +126,7 @@ class FeatureCache:
         view: int = 0,
         augmentation: keras.Layer | None = None,
         seed: int = 0,
+        painting: keras.Layer | None = None,
     ) -> CachedFeatures:
         """Returns the features of a split's images at a boundary, computing what is missing.
 
@@ -137,6 +137,7 @@ class FeatureCache:
             view: 0 for the images as they are, 1 and above for augmented views.
             augmentation: Layer that makes the augmented views. Defaults to the model's own.
             seed: Seed of the augmented views.
+            painting: Layer of `crackdet.layers.painting` that paints the augmented views before.
 
         Returns:
             Float16 features aligned with `split`, indexable like an array, read from disk.
@@ -145,12 +146,11 @@ class FeatureCache:
             CacheTooSmall: If they do not fit in the cache's share of the disk.
             CrackdetError: If an image cannot be read, the disk is full or the features do not
                 fit in float16.
-            ValueError: If an augmented view is asked for without augmentation.
+            ValueError: If an augmented view is asked for without augmentation and painting.
         """
-        request = FeatureRequest.of(
-            model, [depth], split, view, augmentation, seed, half_precision=self.half_precision
-        )
-        return CachedFeatures(self._complete(model, request)[depth], split.rows)
+        ways: dict[str, Any] = {"painting": painting, "half_precision": self.half_precision}
+        request = FeatureRequest.of(model, [depth], split, view, augmentation, seed, **ways)
+        return CachedFeatures(self._complete(model, request)[depth], request.image_rows)
 
     def prepare(
         self,
@@ -160,6 +160,7 @@ class FeatureCache:
         views: int = 1,
         augmentation: keras.Layer | None = None,
         seed: int = 0,
+        painting: keras.Layer | None = None,
     ) -> list[int]:
         """Computes what trainings at several unfreeze depths share: to be called once, before.
 
@@ -176,11 +177,12 @@ class FeatureCache:
             views: Views of each image of `train`: itself and `views - 1` augmented ones.
             augmentation: As in `features`.
             seed: Seed of the augmented views.
+            painting: As in `features`.
 
         Returns:
             The depths that are now complete, in increasing order.
         """
-        requests = self._training_requests(model, depths, data, views, augmentation, seed)
+        requests = self._training_requests(model, depths, data, views, augmentation, seed, painting)
         open_tables = [self._found(each) for each in requests]  # open, so that no pass removes them
         needed = missing_bytes(requests, open_tables)
         while needed:
@@ -212,7 +214,13 @@ class FeatureCache:
         return other
 
     def training_features(
-        self, model: keras.Model, depth: int, data: CrackData, views: int = 1, seed: int = 0
+        self,
+        model: keras.Model,
+        depth: int,
+        data: CrackData,
+        views: int = 1,
+        seed: int = 0,
+        painting: keras.Layer | None = None,
     ) -> tuple[list[CachedFeatures], CachedFeatures | None]:
         """Returns what a training runs on; where not all of it has room, nothing is computed.
 
@@ -222,22 +230,23 @@ class FeatureCache:
             data: Its `train` and `validation` are used.
             views: As in `prepare`, by the model's own augmentation.
             seed: Seed of the augmented views.
+            painting: As in `features`.
 
         Returns:
-            Features of each view of `data.train`, and those of `data.validation`; None where it
-            is empty.
+            Features of each view of `data.train`, painted ones with their own labels, and those
+            of `data.validation`; None where it is empty.
 
         Raises:
             CacheTooSmall: As `features`.
             CrackdetError: As `features`.
             ValueError: As `features`.
         """
-        requests = self._training_requests(model, [depth], data, views, None, seed)
+        requests = self._training_requests(model, [depth], data, views, None, seed, painting)
         open_tables = [self._found(each) for each in requests]
         needed = missing_bytes(requests, open_tables)[depth]
         self._store.check_room(needed, training_in_words([depth], views))
         features = [
-            CachedFeatures(self._complete(model, each)[depth], each.split.rows) for each in requests
+            CachedFeatures(self._complete(model, each)[depth], each.image_rows) for each in requests
         ]
         validation = features.pop(1) if data.validation.num_images else None
         return features, validation
@@ -278,11 +287,10 @@ class FeatureCache:
         views: int,
         augmentation: keras.Layer | None,
         seed: int,
+        painting: keras.Layer | None,
     ) -> list[FeatureRequest]:
-        half = self.half_precision
-        return FeatureRequest.of_training(
-            model, depths, data, views, augmentation, seed, half_precision=half
-        )
+        ways: dict[str, Any] = {"painting": painting, "half_precision": self.half_precision}
+        return FeatureRequest.of_training(model, depths, data, views, augmentation, seed, **ways)
 
     def _complete(
         self, model: keras.Model, request: FeatureRequest, depths: Iterable[int] | None = None
@@ -338,7 +346,11 @@ class FeatureCache:
         if source is None:
             network = flattened([preprocessing_input(model)], ends)
             indices = request.indices[undone]
-            batches = image_batches(request.split, indices, self._augment(request))
+            size = request.split.image_size
+            view = self._views.view(
+                request.layer, request.painting, size, request.view, request.seed
+            )
+            batches = image_batches(request.split, request.image_rows, indices, view)
         else:
             network = flattened(boundary(model, source.meta["depth"]), ends)
             batches = table_batches(source, request.rows[undone])
@@ -368,15 +380,6 @@ class FeatureCache:
             if table is not None and table.done()[request.rows].all():
                 return table
         return None
-
-    def _augment(self, request: FeatureRequest) -> Augment | None:
-        """Returns what makes the request's view of images; compiled once for all views."""
-        if request.layer is None:
-            return None
-        key = (config_digest([request.layer]), *request.split.image_size)
-        if key not in self._augmenters:
-            self._augmenters[key] = make_augmenter(request.layer, request.split.image_size)
-        return partial(self._augmenters[key], view=request.view, seed=request.seed)
 
     def _say_that_it_waits(self) -> None:
         if self.verbose:

@@ -10,10 +10,11 @@ import numpy as np
 
 from crackdet.data.splits import ImageSplit
 from crackdet.engines import Engine, make_engine
-from crackdet.features.digests import network_digest
+from crackdet.features.digests import config_digest, network_digest
+from crackdet.features.painted import Painter, averaged, make_painter, makes_masks, painting_keys
 from crackdet.features.prefetch import prefetch
 from crackdet.features.store import FeatureTable
-from crackdet.features.views import BATCH
+from crackdet.features.views import BATCH, Augmenter, make_augmenter
 from crackdet.progress import progress_bar
 
 # Rows are synced to disk in portions: a pass that is killed loses no more than one of them.
@@ -27,15 +28,19 @@ WORTH_CONVERTING = 100 * 224 * 224
 
 KEPT_ENGINES = 2
 
-# Makes a view of float32 images, given the content key of each.
-Augment = Callable[[np.ndarray, list[str]], np.ndarray]
+# What stands in the tables beside features: "labels" and "masks", where they have such.
+Beside = dict[str, np.ndarray]
+
+# Makes a view of float32 images, given the content key and the label of each.
+View = Callable[[np.ndarray, list[str], np.ndarray], tuple[np.ndarray, Beside]]
 
 
 class Inputs(NamedTuple):
-    """Some rows of the tables, and what the network computes them from."""
+    """Some rows of the tables, what the network computes them from, and what stands beside them."""
 
     rows: np.ndarray
     tensors: tuple[np.ndarray, ...]
+    beside: Beside = {}  # noqa: RUF012 - nobody changes it
 
 
 def fill(
@@ -58,11 +63,11 @@ def fill(
         text: What the line of progress says.
         visible: Whether there is one.
     """
-    rows: list[np.ndarray] = []
+    taken: list[Inputs] = []
 
     def inputs() -> Iterator[tuple[np.ndarray, ...]]:
         for batch in prefetch(batches):
-            rows.append(batch.rows)
+            taken.append(batch._replace(tensors=()))
             yield batch.tensors
 
     stream = inputs()
@@ -70,7 +75,7 @@ def fill(
     engine = engine_for(first)
     with progress_bar(text, total, visible=visible) as advance, _Writer(tables) as writer:
         for done, values in enumerate(engine.run(_chain(first, stream))):
-            writer.add(rows[done], values)
+            writer.add(taken[done].rows, values, taken[done].beside)
             advance(len(values))
 
 
@@ -85,30 +90,34 @@ def flattened(start: Sequence[Any], boundaries: Sequence[Any]) -> keras.Model:
 
 
 def image_batches(
-    split: ImageSplit, indices: np.ndarray, augment: Augment | None
+    split: ImageSplit, rows: np.ndarray, indices: np.ndarray, view: View | None
 ) -> Iterator[Inputs]:
     """Yields the rows and the pixels of a split's images, float32.
 
     Args:
         split: Images.
+        rows: The row of each of its images.
         indices: Which of them.
-        augment: What makes a view of each, given images and their content keys; None for the
-            images as they are.
+        view: What makes a view of each; None for the images as they are.
     """
     for first in range(0, len(indices), BATCH):
         chosen = indices[first : first + BATCH]
         images = split.images(chosen).astype(np.float32)
-        if augment is not None:
-            images = augment(images, [split.digests[index] for index in chosen])
-        yield Inputs(split.rows[chosen], (images,))
+        beside: Beside = {}
+        if view is not None:
+            digests = [split.digests[index] for index in chosen]
+            images, beside = view(images, digests, split.labels[chosen])
+        yield Inputs(rows[chosen], (images,), beside)
 
 
 def table_batches(table: FeatureTable, rows: np.ndarray) -> Iterator[Inputs]:
     """Yields rows of a table as the inputs of another."""
     values = table.values()
+    whole = {"labels": table.labels(), "masks": table.masks()}
     for first in range(0, len(rows), BATCH):
         chosen = rows[first : first + BATCH]
-        yield Inputs(chosen, tuple(table.tensors(values[chosen].astype(np.float32))))
+        beside = {name: part[chosen] for name, part in whole.items() if part is not None}
+        yield Inputs(chosen, tuple(table.tensors(values[chosen].astype(np.float32))), beside)
 
 
 class KeptEngines:
@@ -155,6 +164,67 @@ class KeptEngines:
         return self._kept[key]
 
 
+class KeptViews:
+    """What makes the views of images, compiled once for all views of one kind."""
+
+    def __init__(self) -> None:
+        self._augmenters: dict[tuple, Augmenter] = {}
+        self._painters: dict[tuple, Painter] = {}
+
+    def view(
+        self,
+        augmentation: keras.Layer | None,
+        painting: keras.Layer | None,
+        image_size: tuple[int, int],
+        number: int,
+        seed: int,
+    ) -> View | None:
+        """Returns what makes a view: it paints images and augments them then, where told to.
+
+        Args:
+            augmentation: The layer that augments.
+            painting: The layer that paints.
+            image_size: Height and width.
+            number: The view's number.
+            seed: Seed of all views.
+        """
+        if augmentation is None and painting is None:
+            return None
+        masks = painting is not None and makes_masks(painting)
+
+        def make(
+            images: np.ndarray, digests: list[str], labels: np.ndarray
+        ) -> tuple[np.ndarray, Beside]:
+            beside: Beside = {}
+            if painting is not None:
+                paint = self._painter(painting, image_size)
+                painted = paint(images, labels, painting_keys(digests, number, seed))
+                images, beside["labels"] = painted.images, painted.labels
+                if painted.masks is not None:
+                    images = np.concatenate([images, painted.masks], axis=-1)
+            if augmentation is not None:
+                augment = self._augmenter(augmentation, image_size, masks)
+                images = augment(images, digests, number, seed)
+            if masks:
+                beside["masks"] = averaged(images[..., 3:])
+                images = np.ascontiguousarray(images[..., :3])
+            return images, beside
+
+        return make
+
+    def _augmenter(self, layer: keras.Layer, size: tuple[int, int], masks: bool) -> Augmenter:
+        key = (config_digest([layer]), *size, masks)
+        if key not in self._augmenters:
+            self._augmenters[key] = make_augmenter(layer, size, masks=masks)
+        return self._augmenters[key]
+
+    def _painter(self, layer: keras.Layer, size: tuple[int, int]) -> Painter:
+        key = (config_digest([layer]), *size)
+        if key not in self._painters:
+            self._painters[key] = make_painter(layer, size)
+        return self._painters[key]
+
+
 class _Writer:
     """Collects rows into portions and writes each in a thread while the next one is computed."""
 
@@ -162,6 +232,7 @@ class _Writer:
         self._tables = tables
         self._rows: list[np.ndarray] = []
         self._values: list[np.ndarray] = []
+        self._beside: list[Beside] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="crackdet-write")
         self._pending: Future[None] | None = None
         row_bytes = sum(table.row_bytes for table in tables)
@@ -170,8 +241,9 @@ class _Writer:
     def __enter__(self) -> "_Writer":
         return self
 
-    def add(self, rows: np.ndarray, values: np.ndarray) -> None:
+    def add(self, rows: np.ndarray, values: np.ndarray, beside: Beside) -> None:
         self._rows.append(rows)
+        self._beside.append(beside)
         self._values.append(values.astype(np.float32, copy=False))
         if sum(map(len, self._rows)) >= self._limit:
             self._flush()
@@ -186,14 +258,18 @@ class _Writer:
     def _flush(self) -> None:
         self._wait()
         rows, values = np.concatenate(self._rows), np.concatenate(self._values)
-        self._rows, self._values = [], []
-        self._pending = self._thread.submit(self._write, rows, values)
+        beside = {
+            name: np.concatenate([each[name] for each in self._beside]) for name in self._beside[0]
+        }
+        self._rows, self._values, self._beside = [], [], []
+        self._pending = self._thread.submit(self._write, rows, values, beside)
 
-    def _write(self, rows: np.ndarray, values: np.ndarray) -> None:
+    def _write(self, rows: np.ndarray, values: np.ndarray, beside: Beside) -> None:
         ends = np.cumsum([table.row_size for table in self._tables])
         for table, part in zip(self._tables, np.split(values, ends[:-1], axis=1), strict=True):
             lacking = ~table.done()[rows]
-            table.write(rows[lacking], part[lacking])
+            own = {name: values[lacking] for name, values in beside.items()}
+            table.write(rows[lacking], part[lacking], **own)
 
     def _wait(self) -> None:
         if self._pending is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from crackdet.data.dataset import CrackData
 from crackdet.data.splits import ImageSplit
 from crackdet.features.digests import config_digest, network_digest
+from crackdet.features.painted import VERSION, makes_masks, mask_shape
 from crackdet.features.store.store import text_digest
 from crackdet.features.store.table import FeatureTable, row_bytes
 from crackdet.features.views import SCHEME
@@ -30,7 +31,10 @@ class FeatureRequest:
         split: The images.
         view: 0 for the images as they are, 1 and above for augmented views.
         layer: What augments them; None in view 0.
+        painting: What paints them before; None in view 0.
         seed: Seed of the augmented views.
+        image_rows: The row of each image, int64 `(images,)`: that of its content; where images are
+            painted, that of content and label, since what comes out depends on both.
         rows: The distinct rows of the images, int64 `(distinct,)`.
         indices: An image of each of these rows.
         images: What the tables of all depths have in common.
@@ -40,7 +44,9 @@ class FeatureRequest:
     split: ImageSplit
     view: int
     layer: keras.Layer | None
+    painting: keras.Layer | None
     seed: int
+    image_rows: np.ndarray
     rows: np.ndarray
     indices: np.ndarray
     images: dict[str, Any]
@@ -56,13 +62,15 @@ class FeatureRequest:
         augmentation: keras.Layer | None = None,
         seed: int = 0,
         *,
+        painting: keras.Layer | None = None,
         half_precision: bool = False,
     ) -> "FeatureRequest":
         """Describes the features of a model; see `FeatureCache.features`."""
         check_image_size(model, split)
         if not split.num_images:
             raise ValueError(f"Expected images; the split {split.name} is empty.")
-        layer = _augmentation(model, augmentation) if view else None
+        painting = painting if view else None
+        layer = _augmentation(model, augmentation, painting) if view else None
         # Python's integers, since JSON takes no number of NumPy.
         view, seed = operator.index(view), operator.index(seed)
         images = {
@@ -75,9 +83,13 @@ class FeatureRequest:
             "half_precision": half_precision,
             "rows": len(split.universe),
         }
+        image_rows = split.rows
+        if painting is not None:
+            images |= _painted(painting, split, seed)
+            image_rows = split.rows + len(split.universe) * split.labels
         metas = {int(depth): describe(images, model, depth) for depth in sorted(set(depths))}
-        rows, indices = np.unique(split.rows, return_index=True)
-        return cls(split, view, layer, seed, rows, indices, images, metas)
+        rows, indices = np.unique(image_rows, return_index=True)
+        return cls(split, view, layer, painting, seed, image_rows, rows, indices, images, metas)
 
     @classmethod
     def of_training(
@@ -89,6 +101,7 @@ class FeatureRequest:
         augmentation: keras.Layer | None = None,
         seed: int = 0,
         *,
+        painting: keras.Layer | None = None,
         half_precision: bool = False,
     ) -> list["FeatureRequest"]:
         """Describes what a training asks for: each view of train, and validation as it is.
@@ -99,9 +112,9 @@ class FeatureRequest:
         # The long pass first: it is worth a fast engine, which the short one then uses too.
         shown = [(split, 0) for split in (data.train, data.validation) if split.num_images]
         shown += [(data.train, view) for view in range(1, views)]
+        ways: dict[str, Any] = {"painting": painting, "half_precision": half_precision}
         return [
-            cls.of(model, depths, split, view, augmentation, seed, half_precision=half_precision)
-            for split, view in shown
+            cls.of(model, depths, split, view, augmentation, seed, **ways) for split, view in shown
         ]
 
     def missing_bytes(self, tables: Mapping[int, FeatureTable], depth: int) -> int:
@@ -158,13 +171,28 @@ def describe(images: dict[str, Any], model: keras.Model, depth: int) -> dict[str
         "depth": int(depth),
         "prefix": network_digest(layers_below(model, depth)),
         "row_shapes": [list(tensor.shape[1:]) for tensor in boundary(model, depth)],
-        "labels": False,
+        "labels": "painting" in images,
     }
 
 
-def _augmentation(model: keras.Model, given: keras.Layer | None) -> keras.Layer:
+def _painted(painting: keras.Layer, split: ImageSplit, seed: int) -> dict[str, Any]:
+    """Returns what the tables of painted images have in common beside that of others."""
+    if len(split.labels) and split.labels.max() > 1:
+        raise ValueError("Painting needs two classes, 0 sound and 1 cracked.")
+    found: dict[str, Any] = {
+        "painting": [VERSION, config_digest([painting]), seed],
+        "rows": 2 * len(split.universe),
+    }
+    if makes_masks(painting):
+        found["masks"] = list(mask_shape(split.image_size))
+    return found
+
+
+def _augmentation(
+    model: keras.Model, given: keras.Layer | None, painting: keras.Layer | None
+) -> keras.Layer | None:
     """Returns the layer that augments: `given`, or what the model does before preprocessing."""
     layer = given if given is not None else augmentation_of(model)
-    if layer is None:
+    if layer is None and painting is None:
         raise ValueError("Augmented views need augmentation: the model has none; pass one.")
     return layer

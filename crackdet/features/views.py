@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from crackdet.devices import jit_compile
+from crackdet.layers.random_image_layer import RandomImageLayer
 from crackdet.seeds import SEED_STATE
 
 # Images that one call augments; they are worked on side by side, and none sees another.
@@ -18,7 +19,9 @@ SCHEME = "seed of each image"
 Augmenter = Callable[..., np.ndarray]
 
 
-def make_augmenter(layer: keras.Layer, image_size: tuple[int, int]) -> Augmenter:
+def make_augmenter(
+    layer: keras.Layer, image_size: tuple[int, int], *, masks: bool = False
+) -> Augmenter:
     """Returns what makes the views of images.
 
     Keras' random layers draw for a whole batch at once, by a state that each call moves on: what
@@ -28,13 +31,15 @@ def make_augmenter(layer: keras.Layer, image_size: tuple[int, int]) -> Augmenter
     Args:
         layer: The augmentation, called with `training=True`.
         image_size: Height and width.
+        masks: Whether images have a mask as their fourth channel, which goes where the layer moves
+            their pixels. It becomes -1, unknown, where a layer does not tell whether it does.
 
     Returns:
         A function of float32 images `(any, height, width, 3)`, the content key of each, the
         view's number and the seed of all views, which returns as many augmented images.
     """
-    shape = (*image_size, 3)
-    seeded = _SeededEach(layer, shape)
+    shape = (*image_size, 4 if masks else 3)
+    seeded = _SeededEach(_WithMasks(layer) if masks else _InTraining(layer), shape)
     images = keras.Input(shape)
     states = keras.Input((seeded.count, 2), dtype="uint32")
     model = keras.Model([images, states], seeded(images, states))
@@ -42,26 +47,28 @@ def make_augmenter(layer: keras.Layer, image_size: tuple[int, int]) -> Augmenter
 
     def augment(images: np.ndarray, keys: Iterable[str], view: int, seed: int) -> np.ndarray:
         drawn = np.stack([_states(seeded.count, key, view, seed) for key in keys])
-        count = len(images)
-        # One batch size, one compilation.
-        padding = [(0, -count % BATCH)] + [(0, 0)] * 3
-        padded = np.pad(images, padding), np.pad(drawn, padding[:3])
-        return np.concatenate(
-            [
-                np.asarray(model.predict_on_batch([part[i : i + BATCH] for part in padded]))
-                for i in range(0, count, BATCH)
-            ]
-        )[:count]
+        return in_batches(model, [images, drawn])[0]
 
     return augment
 
 
+def in_batches(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns a model's outputs, computed in batches of one size, so that it is compiled once."""
+    count = len(inputs[0])
+    padded = [np.pad(part, [(0, -count % BATCH)] + [(0, 0)] * (part.ndim - 1)) for part in inputs]
+    outputs = []
+    for first in range(0, count, BATCH):
+        found = model.predict_on_batch([part[first : first + BATCH] for part in padded])
+        outputs.append(found if isinstance(found, list | tuple) else [found])
+    return [np.concatenate(parts)[:count] for parts in zip(*outputs, strict=True)]
+
+
 class _SeededEach(keras.layers.Layer):
-    """Runs a layer as in training on each image alone, with given states of its random layers."""
+    """Runs a layer on each image alone, with given states of its random layers."""
 
     def __init__(self, layer: keras.Layer, shape: tuple[int, ...]):
         super().__init__()
-        self.layer = _InTraining(layer)
+        self.layer = layer
         self.layer(np.zeros((1, *shape), "float32"))  # builds it
         self.count = max(1, sum(map(_is_seed, self.layer.non_trainable_variables)))
 
@@ -96,6 +103,51 @@ class _InTraining(keras.layers.Layer):
 
     def call(self, images: Any) -> Any:
         return self.layer(images, training=True)
+
+
+class _WithMasks(_InTraining):
+    """Runs a layer as in training on images whose fourth channel is a mask."""
+
+    def __init__(self, layer: keras.Layer):
+        super().__init__(layer)
+        self.built = True  # the layer itself may never be called, only those inside
+
+    def call(self, images: Any) -> Any:
+        images, masks = _with_masks(self.layer, images[..., :3], images[..., 3:])
+        return keras.ops.concatenate([keras.ops.cast(images, "float32"), masks], axis=-1)
+
+
+def _with_masks(layer: keras.Layer, images: Any, masks: Any) -> tuple[Any, Any]:
+    """Returns augmented images, and their masks moved with their pixels."""
+    if isinstance(layer, keras.Model) and (chain := _chain(layer)) is not None:
+        for each in chain:
+            images, masks = _with_masks(each, images, masks)
+        return images, masks
+    if hasattr(layer, "transform_segmentation_masks"):  # Keras' own say what they do to masks
+        found = layer({"images": images, "segmentation_masks": masks}, training=True)
+        return found["images"], keras.ops.cast(found["segmentation_masks"], "float32")
+    moves = layer.moves_pixels if isinstance(layer, RandomImageLayer) else None
+    if moves:
+        both = keras.ops.concatenate([keras.ops.cast(images, "float32"), masks], axis=-1)
+        both = layer(both, training=True)
+        return both[..., :3], both[..., 3:]
+    unchanged = moves is not None or isinstance(layer, keras.layers.Identity)
+    return layer(images, training=True), masks if unchanged else keras.ops.full_like(masks, -1.0)
+
+
+def _chain(model: keras.Model) -> list[keras.Layer] | None:
+    """Returns the layers of a model that run one after the other; None where some do not."""
+    if isinstance(model, keras.Sequential):
+        return list(model.layers)
+    layers, tensor = [], model.outputs[0]
+    while tensor is not model.inputs[0]:
+        operation, node, _ = tensor._keras_history
+        inputs = operation._inbound_nodes[node].input_tensors
+        if len(inputs) != 1:
+            return None
+        layers.append(operation)
+        tensor = inputs[0]
+    return layers[::-1]
 
 
 def _is_seed(variable: Any) -> bool:

@@ -35,6 +35,8 @@ class RandomDihedral(RandomImageLayer):
     True
     """
 
+    moves_pixels = True
+
     def augment(self, images: Any) -> Any:
         batch, height, width = keras.ops.shape(images)[:3]
         # Three fair coins make the eight symmetries alike likely.

@@ -47,6 +47,8 @@ class RandomIllumination(RandomImageLayer):
     ((4, 96, 96, 3), 'uint8')
     """
 
+    moves_pixels = False
+
     def __init__(
         self,
         gain: float = 0.25,

@@ -22,7 +22,13 @@ class RandomImageLayer(keras.layers.Layer):
 
     Output shape:
         That of the input. Integers keep their dtype; floats take the layer's compute dtype.
+
+    Attributes:
+        moves_pixels: Whether what `augment` does moves pixels, and so a mask of the images too; one
+            that does takes any number of channels. None where that is not said.
     """
+
+    moves_pixels: bool | None = None
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

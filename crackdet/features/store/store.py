@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crackdet.errors import CrackdetError
-from crackdet.features.store.table import LABELS, LOCK, MARKS, RECORD, ROWS, FeatureTable
+from crackdet.features.store.table import LABELS, LOCK, MARKS, MASKS, RECORD, ROWS, FeatureTable
 from crackdet.files import read_json
 from crackdet.locks import exclusive, is_held, try_exclusive
 
@@ -63,7 +63,7 @@ class StoredTable:
                 if not ours:
                     return not (self.folder / RECORD).exists()
                 # The record goes after what takes space, so that a killed removal is found again.
-                for name in (MARKS, ROWS, LABELS, RECORD, LOCK):
+                for name in (MARKS, ROWS, LABELS, MASKS, RECORD, LOCK):
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(name, dir_fd=place)
         except PermissionError:  # the folder is another user's
@@ -203,7 +203,7 @@ class FeatureStore:
             meta = read_json(folder / RECORD)
             if self.folder_of(meta) != folder:
                 return None
-            sizes = [_size(folder / name) for name in (ROWS, MARKS, LABELS)]
+            sizes = [_size(folder / name) for name in (ROWS, MARKS, LABELS, MASKS)]
             marks = folder / MARKS
             done = sum(marks.read_bytes()) if marks.exists() else 0
             used = folder / (LOCK if (folder / LOCK).exists() else RECORD)

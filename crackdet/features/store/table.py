@@ -15,7 +15,8 @@ from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
 from crackdet.locks import hold_shared, open_touched
 
-LOCK, MARKS, ROWS, LABELS, RECORD = "lock", "done", "rows.f16", "labels.i32", "table.json"
+LOCK, MARKS, ROWS, RECORD = "lock", "done", "rows.f16", "table.json"
+LABELS, MASKS = "labels.i32", "masks.f16"
 
 # Of making a table that another process may be removing at the same moment.
 ATTEMPTS = 10
@@ -28,11 +29,11 @@ class FeatureTable:
     """Rows of features on disk with a mark for each row that is done.
 
     `table.json` says what the rows are, `rows.f16` holds them, `labels.i32` their labels where a
-    view has labels of its own, `done` holds one byte for each row, and `lock` is locked by every
-    process that has the table open, so that nobody removes it under another's hands; its time is
-    that of the last use. A row is marked only after its values have reached the disk, so a process
-    killed in between leaves it undone, not wrong. Several processes may fill one table: a row's
-    values are the same whoever writes them.
+    view has labels of its own, `masks.f16` where in them cracks were painted, `done` holds one byte
+    for each row, and `lock` is locked by every process that has the table open, so that nobody
+    removes it under another's hands; its time is that of the last use. A row is marked only after
+    its values have reached the disk, so a process killed in between leaves it undone, not wrong.
+    Several processes may fill one table: a row's values are the same whoever writes them.
 
     Rows are written by calls that report a full disk, and read through a memory map. Where several
     tensors cross a boundary, a row holds them flat, one after the other.
@@ -40,7 +41,8 @@ class FeatureTable:
     Args:
         folder: The table's folder.
         meta: What names the table; of it are read `rows`, the number of rows; `row_shapes`, the
-            shape of each tensor of a row; and `labels`, whether rows have labels.
+            shape of each tensor of a row; `labels`, whether rows have labels; and `masks`, the rows
+            and columns of a row's mask where there are masks.
         locks: Whether to hold the lock while the table is open.
     """
 
@@ -52,6 +54,7 @@ class FeatureTable:
         self.row_size = row_size(meta)
         self.row_bytes = row_bytes(meta)
         self.has_labels = bool(meta.get("labels"))
+        self.mask_shape = mask_shape(meta)
         self._locks = locks
 
     @classmethod
@@ -88,6 +91,11 @@ class FeatureTable:
         """Returns the label of each row, int32 `(count,)`; None where rows have none."""
         return np.fromfile(self.folder / LABELS, np.int32) if self.has_labels else None
 
+    def masks(self) -> np.ndarray | None:
+        """Returns the mask of each row as a read-only memory map; None where rows have none."""
+        shape = (self.count, *self.mask_shape)
+        return np.memmap(self.folder / MASKS, np.float16, "r", shape=shape) if shape[1:] else None
+
     def tensors(self, values: np.ndarray) -> list[np.ndarray]:
         """Returns some rows, `(any, row_size)`, as the tensors that they consist of."""
         ends = np.cumsum([math.prod(shape) for shape in self.row_shapes])[:-1]
@@ -102,6 +110,7 @@ class FeatureTable:
         rows: Sequence[int] | np.ndarray,
         values: np.ndarray,
         labels: np.ndarray | None = None,
+        masks: np.ndarray | None = None,
     ) -> None:
         """Stores rows and marks them as done.
 
@@ -109,6 +118,7 @@ class FeatureTable:
             rows: Indices of the rows.
             values: Array of shape `(len(rows), row_size)`; rounded to float16.
             labels: The label of each row, where the table has labels.
+            masks: The mask of each row, where the table has masks.
 
         Raises:
             CrackdetError: If the values are too large or too small for float16, or the disk is
@@ -119,10 +129,14 @@ class FeatureTable:
             raise ValueError(f"Expected rows of {self.row_size}. Received: {rounded.shape}")
         if self.has_labels != (labels is not None):
             raise ValueError("Expected labels of the rows where the table has labels, else None.")
+        if bool(self.mask_shape) != (masks is not None):
+            raise ValueError("Expected masks of the rows where the table has masks, else None.")
         try:
             self._write_rows(ROWS, rows, rounded)
             if labels is not None:
                 self._write_rows(LABELS, rows, np.asarray(labels, np.int32))
+            if masks is not None:
+                self._write_rows(MASKS, rows, np.ascontiguousarray(masks, np.float16))
             self._mark(rows)
         except OSError as error:
             raise CrackdetError(
@@ -181,7 +195,11 @@ class FeatureTable:
     def _sizes(self) -> dict[str, int]:
         """Returns the length of each file."""
         sizes = {ROWS: self.count * 2 * self.row_size, MARKS: self.count}
-        return {**sizes, LABELS: 4 * self.count} if self.has_labels else sizes
+        if self.has_labels:
+            sizes[LABELS] = 4 * self.count
+        if self.mask_shape:
+            sizes[MASKS] = 2 * self.count * math.prod(self.mask_shape)
+        return sizes
 
     def _create(self) -> None:
         # Made aside and renamed, so that another process finds it whole or not at all. Rows are a
@@ -219,7 +237,13 @@ def row_size(meta: dict[str, Any]) -> int:
 
 def row_bytes(meta: dict[str, Any]) -> int:
     """Returns the bytes that a row of a table takes."""
-    return 2 * row_size(meta) + (4 if meta.get("labels") else 0)
+    beside = (4 if meta.get("labels") else 0) + 2 * math.prod(mask_shape(meta) or (0,))
+    return 2 * row_size(meta) + beside
+
+
+def mask_shape(meta: dict[str, Any]) -> tuple[int, ...]:
+    """Returns the rows and columns of the masks of a table; nothing where it has none."""
+    return tuple(meta.get("masks") or ())
 
 
 def _reopen(folder: Path, meta: dict[str, Any], locks: bool) -> FeatureTable:
