@@ -12,13 +12,8 @@ import keras
 import numpy as np
 
 from crackdet.layers import Augmentation, augmentation
-from crackdet.models.units import (
-    DROPOUT_NAME,
-    HEAD_NAME,
-    POOLING_NAME,
-    PREPROCESSING_NAME,
-    set_unfreeze_depth,
-)
+from crackdet.models.heads import add_head
+from crackdet.models.units import PREPROCESSING_NAME, set_unfreeze_depth
 
 CHANNELS = 8
 TOP_CHANNELS = 128  # of Conv_1: many features are learned from in few steps
@@ -38,6 +33,7 @@ def standin_classifier(
     unfreeze_depth: int = 0,
     dropout: float = 0.2,
     alpha: float = 1.0,
+    pooling: str | None = None,
     weights: str | Path | None = None,
     strength: float = 0.0,
     seed: int = 0,
@@ -51,6 +47,7 @@ def standin_classifier(
         unfreeze_depth: As in `new_classifier`.
         dropout: As in `new_classifier`.
         alpha: Is passed over, as are `weights`.
+        pooling: As in `new_classifier`.
         weights: The units' weights are always the same.
         strength: As in `new_classifier`.
         seed: As in `new_classifier`.
@@ -63,18 +60,19 @@ def standin_classifier(
     if augment is not None:
         x = Augmentation([augment], name="augmentation")(x)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name=PREPROCESSING_NAME)(x)
+    local = x
     common = np.full(3, 0.25, np.float32)  # of a light grey image
     for number, (name, stride) in enumerate(UNITS):
         x, common = _unit(x, common, name, stride, number)
-    x = keras.layers.GlobalAveragePooling2D(name=POOLING_NAME)(x)
-    x = keras.layers.Dropout(dropout, seed=seed, name=DROPOUT_NAME)(x)
-    x = keras.layers.Dense(
+        local = x if name == "block_13_expand" else local
+    x = add_head(
+        x,
+        local,
         num_classes,
-        activation="softmax",
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        dtype="float32",
-        name=HEAD_NAME,
-    )(x)
+        pooling=pooling or "average",
+        dropout=dropout,
+        seed=seed,
+    )
     return set_unfreeze_depth(keras.Model(images, x, name="standin"), unfreeze_depth)
 
 

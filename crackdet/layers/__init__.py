@@ -9,6 +9,7 @@ from crackdet.layers.random_dihedral import RandomDihedral
 from crackdet.layers.random_illumination import RandomIllumination
 from crackdet.layers.random_image_layer import RandomImageLayer
 from crackdet.layers.temperature_scaling import TemperatureScaling
+from crackdet.layers.top_k_pooling import TopKPooling2D
 
 __all__ = [
     "Augmentation",
@@ -17,5 +18,6 @@ __all__ = [
     "RandomIllumination",
     "RandomImageLayer",
     "TemperatureScaling",
+    "TopKPooling2D",
     "augmentation",
 ]

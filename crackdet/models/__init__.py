@@ -1,6 +1,7 @@
 """MobileNetV2 classifiers: built, frozen by units, cut in two, saved, loaded, calibrated."""
 
 from crackdet.models.assembling import new_classifier
+from crackdet.models.crack_map import crack_map_model
 from crackdet.models.feature_statistics import FeatureStatistics
 from crackdet.models.known_images import KnownImages
 from crackdet.models.loading import feature_statistics, known_images, load_model
@@ -13,6 +14,7 @@ __all__ = [
     "MAX_DEPTH",
     "FeatureStatistics",
     "KnownImages",
+    "crack_map_model",
     "feature_statistics",
     "known_images",
     "load_model",

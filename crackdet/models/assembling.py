@@ -16,6 +16,7 @@ def new_classifier(
     unfreeze_depth: int,
     dropout: float,
     alpha: float = 1.0,
+    pooling: str | None = None,
     weights: str | Path | None = "imagenet",
     strength: float = 1.0,
     seed: int = 0,
@@ -28,6 +29,7 @@ def new_classifier(
         unfreeze_depth: As in `mobilenet_v2_classifier`.
         dropout: As in `mobilenet_v2_classifier`.
         alpha: As in `mobilenet_v2_classifier`.
+        pooling: As in `mobilenet_v2_classifier`.
         weights: As in `mobilenet_v2_classifier`.
         strength: Strength of `crackdet.layers.augmentation`; 0 for none.
         seed: Seed of the head's weights, of dropout and of the augmentation.
@@ -42,6 +44,7 @@ def new_classifier(
         unfreeze_depth=unfreeze_depth,
         dropout=dropout,
         alpha=alpha,
+        pooling=pooling,
         weights=weights,
         augmentation=augmentation(strength, seed=seed) if strength else None,
         seed=seed,

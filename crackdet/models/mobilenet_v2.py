@@ -7,16 +7,16 @@ from pathlib import Path
 import keras
 
 from crackdet.layers import Augmentation
+from crackdet.models.heads import add_head, check_pooling, pooling_of
 from crackdet.models.units import (
-    DROPOUT_NAME,
-    HEAD_NAME,
+    LOCAL_FEATURES_NAME,
     POOLING_NAME,
     PREPROCESSING_NAME,
     check_depth,
     set_unfreeze_depth,
     unfreeze_depth,
 )
-from crackdet.models.weights import check_weights, load_initial_weights
+from crackdet.models.weights import check_weights, load_initial_weights, pooling_in
 
 MIN_SIZE = 32
 MIN_ALPHA, MAX_ALPHA = 0.35, 1.4
@@ -29,6 +29,7 @@ def mobilenet_v2_classifier(
     unfreeze_depth: int = 0,
     dropout: float = 0.3,
     alpha: float = 1.0,
+    pooling: str | None = None,
     weights: str | Path | None = "imagenet",
     augmentation: keras.layers.Layer | None = None,
     seed: int | None = None,
@@ -39,6 +40,13 @@ def mobilenet_v2_classifier(
     layers of `keras.applications.MobileNetV2` under their own names, `pooling` (global average),
     `dropout`, and `predictions` (softmax in float32, whatever the dtype policy).
 
+    With `pooling="local"`, `crack_map`, a 1x1 convolution of MobileNetV2's highest map of stride 16
+    (`block_13_expand_relu`), gives each position one logit; `crack_evidence`, the mean of the
+    highest 4 % of them, is put beside the pooled features, after the dropout, in
+    `pooled_and_local`. A hairline that crosses few positions is so not averaged away, and
+    `crack_map_model` shows where it was seen. At first the evidence is added as it is to the
+    log-odds of all classes but 0; its weights are then trained like the others.
+
     Args:
         image_size: `(height, width)` of the images in pixels, or one integer for squares; each at
             least 32.
@@ -47,10 +55,16 @@ def mobilenet_v2_classifier(
             (everything); see `set_unfreeze_depth`.
         dropout: Share of the pooled features dropped in training, in [0, 1).
         alpha: Width multiplier of the backbone, 0.35 to 1.4.
+        pooling: What is decided from: `"average"`, the mean over the last map; `"gem"`, its
+            generalized mean with a learned exponent, see `GeneralizedMeanPooling2D`; `"local"`,
+            the mean and the crack map. None for that of the weights where they have a head, else
+            `"average"`. What "gem" and "local" train at depth 0 starts from whole maps: cached, an
+            image of 224 px takes 125 kB ("gem") or 228 kB ("local", up to depth 4) in place of
+            2.5 kB.
         weights: `"imagenet"` (backbone only; alpha one of 0.35, 0.5, 0.75, 1.0, 1.3, 1.4), a
             preset's name such as `"concrete"` (backbone and head), the path of a `.keras` or
-            `.weights.h5` file of a classifier with the same `alpha` and `num_classes`, or None
-            (random).
+            `.weights.h5` file of a classifier with the same `alpha`, `num_classes` and `pooling`,
+            or None (random).
         augmentation: Layer applied to the images in training only, such as
             `crackdet.layers.augmentation()`; None for none. It must keep the images' shape.
         seed: Seed of the head's initial weights and of dropout. A random backbone (`weights=None`)
@@ -73,7 +87,8 @@ def mobilenet_v2_classifier(
     height, width = _check_image_size(image_size)
     _check_arguments(num_classes, dropout, alpha, augmentation)
     check_depth(unfreeze_depth, "unfreeze_depth")
-    check_weights(weights, alpha, num_classes)
+    check_pooling(pooling)
+    check_weights(weights, alpha, num_classes, pooling)
 
     # Input and preprocessing.
     images = keras.Input((height, width, 3), name="image")
@@ -89,7 +104,14 @@ def mobilenet_v2_classifier(
     )
 
     # Head.
-    predictions = _head(backbone.output, num_classes, dropout, seed)
+    predictions = add_head(
+        backbone.output,
+        backbone.get_layer(LOCAL_FEATURES_NAME).output,
+        num_classes,
+        pooling=pooling or pooling_in(weights) or "average",
+        dropout=dropout,
+        seed=seed,
+    )
 
     model = keras.Model(images, predictions, name="mobilenet_v2_classifier")
     load_initial_weights(model, weights, alpha)
@@ -97,7 +119,12 @@ def mobilenet_v2_classifier(
 
 
 def replace_head(
-    model: keras.Model, num_classes: int = 2, *, dropout: float = 0.3, seed: int | None = None
+    model: keras.Model,
+    num_classes: int = 2,
+    *,
+    dropout: float = 0.3,
+    pooling: str | None = None,
+    seed: int | None = None,
 ) -> keras.Model:
     """Puts a new, untrained head on a classifier's backbone.
 
@@ -106,6 +133,7 @@ def replace_head(
             and unfrozen units alike; the model itself keeps its own head.
         num_classes: Number of classes, at least 2.
         dropout: Share of the pooled features dropped in training, in [0, 1).
+        pooling: As in `mobilenet_v2_classifier`. None for the model's own.
         seed: Seed of the head's initial weights and of dropout.
 
     Returns:
@@ -121,24 +149,17 @@ def replace_head(
     (None, 3)
     """
     _check_arguments(num_classes, dropout, MIN_ALPHA, None)
+    check_pooling(pooling)
     depth = unfreeze_depth(model)
-    features = model.get_layer(POOLING_NAME).input
-    predictions = _head(features, num_classes, dropout, seed)
-    return set_unfreeze_depth(keras.Model(model.input, predictions, name=model.name), depth)
-
-
-def _head(
-    features: keras.KerasTensor, num_classes: int, dropout: float, seed: int | None
-) -> keras.KerasTensor:
-    x = keras.layers.GlobalAveragePooling2D(name=POOLING_NAME)(features)
-    x = keras.layers.Dropout(dropout, seed=seed, name=DROPOUT_NAME)(x)
-    return keras.layers.Dense(
+    predictions = add_head(
+        model.get_layer(POOLING_NAME).input,
+        model.get_layer(LOCAL_FEATURES_NAME).output,
         num_classes,
-        activation="softmax",
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        dtype="float32",
-        name=HEAD_NAME,
-    )(x)
+        pooling=pooling or pooling_of(model) or "average",
+        dropout=dropout,
+        seed=seed,
+    )
+    return set_unfreeze_depth(keras.Model(model.input, predictions, name=model.name), depth)
 
 
 def _check_image_size(image_size: int | Sequence[int]) -> tuple[int, int]:

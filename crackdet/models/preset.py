@@ -19,6 +19,7 @@ from crackdet.errors import CrackdetError
 from crackdet.files import atomic_write, read_json, write_json
 from crackdet.models.feature_statistics import SUFFIX as STATISTICS_SUFFIX
 from crackdet.models.feature_statistics import FeatureStatistics
+from crackdet.models.heads import pooling_of
 from crackdet.models.known_images import SUFFIX as IMAGES_SUFFIX
 from crackdet.models.known_images import KnownImages
 from crackdet.models.units import DROPOUT_NAME, backbone, inference_graph
@@ -135,6 +136,7 @@ def save_preset(
         "num_classes": model.output_shape[-1],
         "dropout": model.get_layer(DROPOUT_NAME).rate,
         "alpha": alpha,
+        "pooling": pooling_of(model),
     }
     with atomic_write(directory) as folder:
         folder.mkdir()

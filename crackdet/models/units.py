@@ -16,6 +16,12 @@ PREPROCESSING_NAME = "preprocessing"
 POOLING_NAME = "pooling"
 DROPOUT_NAME = "dropout"
 HEAD_NAME = "predictions"
+# Of a head that decides from single places too: where it branches off, the highest map of stride
+# 16; one logit for each position of it; what is made of them; and that beside the pooled features.
+LOCAL_FEATURES_NAME = "block_13_expand_relu"
+CRACK_MAP_NAME = "crack_map"
+EVIDENCE_NAME = "crack_evidence"
+JOINED_NAME = "pooled_and_local"
 
 # The one map of the names that keras.applications gives to MobileNetV2's layers.
 _STAGES = (
@@ -252,11 +258,34 @@ def without_augmentation(model: keras.Model) -> keras.Model:
 def inference_graph(model: keras.Model) -> keras.Model:
     """Returns what a classifier computes at inference, as a model that shares its layers.
 
-    Without augmentation and dropout, two classifiers of the same `alpha` and `num_classes` have the
-    same layers, so that a file of weights of one fits the other.
+    Without augmentation and dropout, two classifiers of the same `alpha`, `num_classes` and
+    `pooling` have the same layers, so that a file of weights of one fits the other.
     """
-    predictions = model.get_layer(HEAD_NAME)(model.get_layer(POOLING_NAME).output)
-    return keras.Model(preprocessing_input(model), predictions, name="inference")
+    x = model.get_layer(POOLING_NAME).output
+    if has_crack_map(model):
+        x = model.get_layer(JOINED_NAME)([x, model.get_layer(EVIDENCE_NAME).output])
+    return keras.Model(preprocessing_input(model), model.get_layer(HEAD_NAME)(x), name="inference")
+
+
+def has_crack_map(model: keras.Model) -> bool:
+    """Whether a classifier decides from a map of local evidence beside its pooled features."""
+    return any(layer.name == CRACK_MAP_NAME for layer in model.layers)
+
+
+def crack_map_logits(model: keras.Model) -> keras.KerasTensor:
+    """Returns the map of local evidence, in the model's own graph: one logit a position.
+
+    Shape `(batch, rows, columns, 1)` at stride 16, float32; above 0 speaks for a crack.
+
+    Raises:
+        ValueError: If the model has no such map.
+    """
+    if not has_crack_map(model):
+        raise ValueError(
+            "Expected a classifier with a crack map, of `mobilenet_v2_classifier(..., "
+            f"pooling='local')`. Received: model {model.name!r} without one"
+        )
+    return model.get_layer(CRACK_MAP_NAME).output
 
 
 def backbone(model: keras.Model) -> keras.Model:

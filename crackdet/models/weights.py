@@ -1,10 +1,13 @@
 """Where a classifier's weights come from: ImageNet, a preset, or a file."""
 
 import contextlib
+import json
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import keras
 
 from crackdet.errors import CrackdetError
@@ -16,9 +19,17 @@ from crackdet.models.units import backbone, inference_graph
 IMAGENET_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 _IMAGENET_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 _FILE_SUFFIXES = (".keras", ".weights.h5")
+# The layer that tells a pooling: its class in a `.keras` file, its group in one of weights.
+_MARKS = {
+    "local": ("TopKPooling2D", "top_k_pooling2d"),
+    "gem": ("GeneralizedMeanPooling2D", "generalized_mean_pooling2d"),
+    "average": ("GlobalAveragePooling2D", "global_average_pooling2d"),
+}
 
 
-def check_weights(weights: str | Path | None, alpha: float, num_classes: int) -> None:
+def check_weights(
+    weights: str | Path | None, alpha: float, num_classes: int, pooling: str | None = None
+) -> None:
     """Raises where `weights` cannot belong to the other arguments, before anything is built."""
     if weights is None:
         return
@@ -29,6 +40,8 @@ def check_weights(weights: str | Path | None, alpha: float, num_classes: int) ->
         )
     if is_file_name(weights):
         check_exists(Path(weights))
+    _check_pooling(weights, pooling)
+    if is_file_name(weights):
         return
     if weights == "imagenet":
         expected: dict[str, tuple] = {"alpha": IMAGENET_ALPHAS}
@@ -42,6 +55,19 @@ def check_weights(weights: str | Path | None, alpha: float, num_classes: int) ->
                 f"weights={weights!r} exist for {argument} {' or '.join(map(str, values))}. "
                 f"Received: {argument}={received[argument]!r}"
             )
+
+
+def pooling_in(weights: str | Path | None) -> str | None:
+    """Returns the `pooling` of a head that `weights` carry; None where there is none or another.
+
+    Args:
+        weights: As in `mobilenet_v2_classifier`, checked with `check_weights`.
+    """
+    if weights is None or weights == "imagenet":
+        return None
+    if not is_file_name(weights):
+        return preset.preset_config(str(weights)).get("pooling", "average")
+    return _pooling_in_file(Path(weights))
 
 
 def load_initial_weights(model: keras.Model, weights: str | Path | None, alpha: float) -> None:
@@ -96,6 +122,31 @@ def weights_record(weights: str | Path | None) -> str | None:
 def is_file_name(weights: str | Path) -> bool:
     """Whether `weights` means a file rather than a name."""
     return isinstance(weights, Path) or weights.endswith(_FILE_SUFFIXES)
+
+
+def _check_pooling(weights: str | Path, pooling: str | None) -> None:
+    own = pooling_in(weights)
+    if pooling is not None and own is not None and pooling != own:
+        raise ValueError(
+            f"weights={str(weights)!r} exist for pooling {own!r}: leave pooling out, or start from "
+            f"others, such as 'imagenet'. Received: pooling={pooling!r}"
+        )
+
+
+def _pooling_in_file(path: Path) -> str | None:
+    """Returns the pooling that a file's layers are of; None where it holds none, or is broken."""
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                layers = json.loads(archive.read("config.json"))["config"]["layers"]
+            found = {layer["class_name"] for layer in layers}
+        else:
+            with h5py.File(path) as file:
+                found = set(file["layers"])
+    # Whoever loads it says what is wrong with it.
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return None
+    return next((pooling for pooling, marks in _MARKS.items() if found & set(marks)), None)
 
 
 def _load_imagenet(model: keras.Model, alpha: float) -> None:
