@@ -36,6 +36,7 @@ def model_card(run: Path, elsewhere: list[Path]) -> dict[str, Any]:
         "threshold_rule": metrics["threshold_rule"],
         "temperature": metrics["temperature"],
         "patch_side": record and record.patch_side,
+        "scores": record and record.scores,
         "validation": {name: metrics["after"]["validation"][name] for name in KEPT},
         "test": {name: metrics["after"]["test"][name] for name in KEPT},
         "licences": {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
+from crackdet.cli.judging import add_threshold, classifier_of
 from crackdet.cli.progress import shown_progress
 from crackdet.cli.readers import one_of
 from crackdet.files import write_json
@@ -45,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="judges images too that the model was trained or tuned on",
     )
-    cli.add_threshold(parser)
+    add_threshold(parser)
     parser.add_argument("--out", metavar="FILE", help="writes the metrics to this JSON file")
     cli.add(parser, *LOADING, title="loading")
     cli.add(parser, "bootstrap", title="evaluation")
@@ -63,11 +64,10 @@ def execute(arguments: Namespace) -> None:
     import_keras()
     from crackdet.data import load_data
     from crackdet.evaluation import choose_images, evaluate
-    from crackdet.inference import load_classifier
     from crackdet.models import known_images
 
     options = cli.resolve(vars(arguments), arguments.data, LOADING, ("bootstrap",))
-    classifier = load_classifier(arguments.model, arguments.threshold)
+    classifier = classifier_of(arguments)
     # What is amiss stands in the notes, which are printed.
     with warnings_aside(), shown_progress(arguments.verbose) as progress:
         data = load_data(
@@ -125,6 +125,7 @@ def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> 
     (tn, fp), (fn, tp) = row["confusion"]
     print(f"{'cracks':>24}  {tp} found, {fn} missed")
     print(f"{'sound concrete':>24}  {tn} passed, {fp} false alarms")
+    print(f"{'precision':>24}  {_by_prevalence(row)}")
     print(f"95% intervals from {groups_behind(row)}")
     for sentence in (
         *nothing_wrong(row),
@@ -132,3 +133,13 @@ def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> 
         *few_cracks(row),
     ):
         print(sentence)
+
+
+def _by_prevalence(row: Mapping[str, Any]) -> str:
+    """Returns the precision where cracks are rarer, on one line."""
+    from crackdet.report.words import of_hundred, percent
+
+    return ", ".join(
+        f"{percent(each['precision'])} where {of_hundred(each['prevalence'])} % are cracked"
+        for each in row["precision_at_prevalence"]
+    )

@@ -298,16 +298,6 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_threshold(parser: argparse.ArgumentParser) -> None:
-    """Adds --threshold, which overrides the model's own."""
-    parser.add_argument(
-        "--threshold",
-        type=real(0, 1),
-        metavar="T",
-        help="probability from which an image counts as cracked (default: the model's own)",
-    )
-
-
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Adds what every command takes."""
     parser.add_argument(

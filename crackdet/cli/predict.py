@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from crackdet.cli import options as cli
+from crackdet.cli.judging import add_threshold, classifier_of
 from crackdet.keras_import import import_keras
 from crackdet.names import printable
 
@@ -27,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--model", default="concrete", metavar="MODEL", help=f"{cli.MODEL_HELP} (default concrete)"
     )
-    cli.add_threshold(parser)
+    add_threshold(parser)
     parser.add_argument("--json", action="store_true", help="prints one JSON object")
     parser.add_argument("--csv", metavar="FILE", help="writes one line an image to this file")
     cli.add_common(parser)
@@ -42,12 +43,11 @@ def execute(arguments: Namespace) -> int:
         find_pictures,
         judge,
         line_of,
-        load_classifier,
         photo_note,
     )
 
     pictures = find_pictures(arguments.images, _tell)
-    classifier = load_classifier(arguments.model, arguments.threshold)
+    classifier = classifier_of(arguments)
     if classifier.limits:
         _tell(classifier.limits)
     if not arguments.json:

@@ -15,6 +15,8 @@ from crackdet.evaluation.calibration import (
     reliability_bins,
 )
 from crackdet.evaluation.metrics import METRICS, metrics_row
+from crackdet.evaluation.operating_point import OperatingPoint, operating_point
+from crackdet.evaluation.prevalence import precision_at
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
 from crackdet.evaluation.trivial import compare_with_trivial
 
@@ -28,6 +30,7 @@ _NEED_KERAS = {
 
 __all__ = [
     "METRICS",
+    "OperatingPoint",
     "ThresholdChoice",
     "apply_temperature",
     "baseline_scores",
@@ -41,6 +44,8 @@ __all__ = [
     "fit_baseline",
     "fit_temperature",
     "metrics_row",
+    "operating_point",
+    "precision_at",
     "reliability_bins",
 ]
 

@@ -1,6 +1,5 @@
 """Cross-validation by group: on a few hundred images, all of them judge, none its own model."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from crackdet.features import FeatureCache, Uncached
 from crackdet.files import write_json
 from crackdet.models import scale_logits
 from crackdet.models.known_images import SEEN, KnownImages
+from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.judged import CROSS_VALIDATION
 from crackdet.training.folds import Fold, deal_folds, fit_all, fit_folds
@@ -179,15 +179,14 @@ def cross_validate(
 
     _, epochs = fit_all(model, images, results, data.class_names, **shared)
     temperature = fit_temperature(probabilities, labels)
-    choice = dataclasses.replace(
-        choose_threshold(
-            labels,
-            _positive(probabilities, temperature),
-            groups=groups,
-            miss_cost=miss_cost,
-            bootstrap=bootstrap,
-            seed=seed,
-        ),
+    calibrated = _positive(probabilities, temperature)
+    choice = choose_threshold(
+        labels,
+        calibrated,
+        groups=groups,
+        miss_cost=miss_cost,
+        bootstrap=bootstrap,
+        seed=seed,
         chosen_on="cross-validation",
     )
     scale_logits(model, temperature)
@@ -198,7 +197,15 @@ def cross_validate(
     }
     known = KnownImages.of({"train": images.digests}, started_from)
     write_model(
-        run_dir, model, data, choice, temperature, facts=facts, trained_on=images, known=known
+        run_dir,
+        model,
+        data,
+        choice,
+        ValidationScores.of(labels, calibrated, choice.chosen_on),
+        temperature,
+        facts=facts,
+        trained_on=images,
+        known=known,
     )
 
     before = predict_probabilities(before_model, images, cache or Uncached())[:, 1]

@@ -17,6 +17,7 @@ from crackdet.models.known_images import KnownImages, images_file
 from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, write_record
 from crackdet.models.units import without_augmentation
+from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.record import versions
 
@@ -57,6 +58,7 @@ def write_model(
     model: keras.Model,
     data: CrackData,
     choice: ThresholdChoice,
+    scores: ValidationScores,
     temperature: float,
     *,
     facts: Mapping[str, Any],
@@ -70,6 +72,7 @@ def write_model(
         model: The calibrated classifier.
         data: What it was made from.
         choice: Its threshold.
+        scores: The calibrated scores that it was chosen on.
         temperature: What its head was calibrated with.
         facts: What the record says of the data.
         trained_on: The images that it was trained on.
@@ -85,6 +88,7 @@ def write_model(
         temperature,
         {"data": dict(facts), "threshold": choice.facts(), "versions": versions()},
         trained_on.patch_side(),
+        scores.stored(),
     )
     write_record(run_dir / files.MODEL, record)
     known.write(images_file(run_dir / files.MODEL))

@@ -17,6 +17,7 @@ from crackdet.evaluation.intervals import (
     proportion_interval,
     share_interval,
 )
+from crackdet.evaluation.prevalence import precision_by_prevalence
 
 METRICS = (
     "accuracy",
@@ -99,7 +100,9 @@ def metrics_row(
         - `recall_at_far_1pct`, `recall_at_far_0_1pct`: the largest recall among the thresholds
           that raise alarms on at most 1 % or 0.1 % of the same split's negatives. That threshold
           is read off the split itself: the figures compare rankings and promise no operating
-          point.
+          point;
+        - `precision_at_prevalence`: what `precision_by_prevalence` returns, the precision where
+          50, 20, 5 or 1 % of the patches are cracked.
 
     Raises:
         ValueError: If the arrays are empty, differ in length, or hold values out of range.
@@ -141,7 +144,7 @@ def metrics_row(
 
     alarms = s >= threshold
     confusion = [[int(np.sum((y == t) & (alarms == p))) for p in (0, 1)] for t in (0, 1)]
-    return {
+    row = {
         "n": int(y.size),
         "positives": int(y.sum()),
         "groups": group_count,
@@ -152,6 +155,7 @@ def metrics_row(
         "confusion": confusion,
         "intervals": {name: intervals[name] for name in METRICS},
     }
+    return {**row, "precision_at_prevalence": precision_by_prevalence(row)}
 
 
 def check_labels_and_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[Ints, Floats]:

@@ -35,6 +35,7 @@ from crackdet.features import FeatureCache, Uncached
 from crackdet.files import write_json
 from crackdet.models import scale_logits
 from crackdet.models.known_images import KnownImages
+from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 
 
@@ -109,13 +110,16 @@ def evaluate_run(
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
     started_from: KnownImages | None = None,
+    stress: ImageSplit | None = None,
     seconds: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Calibrates a trained model, chooses its threshold, measures it and files the results.
 
     In this order, so that no choice sees test: the temperature from validation, folded into the
     head of `model` (`crackdet.models.scale_logits`); the threshold from the calibrated validation
-    scores; the baseline's threshold from train. Only then is test predicted, once.
+    scores; the baseline's threshold from train. Only then is test predicted, once. Where there is a
+    stress validation, it stands for validation in these choices: on clean patches like those of
+    training every score is right, and says nothing about how sure to be elsewhere.
 
     Args:
         model: The trained classifier. Its last layer is changed in place by the temperature.
@@ -129,6 +133,7 @@ def evaluate_run(
         bootstrap: Number of resamples of groups behind the intervals.
         started_from: What the model's starting weights knew: images that they were trained or
             tuned on count as seen by this model too.
+        stress: The stress validation of `crackdet.stress.stress_split`, if there is one.
         seconds: Seconds of the stages before this one, passed on to `metrics.json`.
 
     Returns:
@@ -151,17 +156,18 @@ def evaluate_run(
     predictor = cache or Uncached()
     # metrics.json marks a finished evaluation: an older one must not stand beside a new model.
     (run_dir / files.METRICS).unlink(missing_ok=True)
-    uncalibrated = predict_probabilities(model, data.validation, predictor)
-    temperature = fit_temperature(uncalibrated, data.validation.labels)
-    calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)
-    scores = {"validation": calibrated[:, 1]}
+    choosing = data.validation if stress is None else stress
+    uncalibrated = predict_probabilities(model, choosing, predictor)
+    temperature = fit_temperature(uncalibrated, choosing.labels)
+    calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)[:, 1]
     choice = choose_threshold(
-        data.validation.labels,
-        scores["validation"],
-        groups=data.validation.groups,
+        choosing.labels,
+        calibrated,
+        groups=choosing.groups,
         miss_cost=miss_cost,
         bootstrap=bootstrap,
         seed=seed,
+        chosen_on="validation" if stress is None else "stress validation",
     )
     threshold = choice.threshold
     baseline = fit_baseline(data.train)
@@ -172,13 +178,18 @@ def evaluate_run(
         model,
         data,
         choice,
+        ValidationScores.of(choosing.labels, calibrated, choice.chosen_on),
         temperature,
         facts=data.facts(),
         trained_on=data.train,
         known=KnownImages.of(digests, started_from),
     )
 
-    scores["train"] = predict_probabilities(model, data.train, predictor)[:, 1]
+    scores = {"train": predict_probabilities(model, data.train, predictor)[:, 1]}
+    if stress is None:
+        scores["validation"] = calibrated
+    else:
+        scores["validation"] = predict_probabilities(model, data.validation, predictor)[:, 1]
     before = {"validation": predict_probabilities(before_model, data.validation, predictor)[:, 1]}
     # Every choice is made and the model is on disk: from here on test is read.
     scores["test"] = predict_probabilities(model, data.test, predictor)[:, 1]
@@ -186,8 +197,9 @@ def evaluate_run(
 
     deviations = {name: baseline_scores(data.splits[name]) for name in ("validation", "test")}
 
-    def row(name: str, values: ArrayLike, threshold: float, **options: Any) -> dict[str, Any]:
-        split = data.splits[name]
+    def row_of(
+        split: ImageSplit, values: ArrayLike, threshold: float, **options: Any
+    ) -> dict[str, Any]:
         return metrics_row(
             split.labels,
             values,
@@ -197,6 +209,9 @@ def evaluate_run(
             seed=seed,
             **options,
         )
+
+    def row(name: str, *values: Any, **options: Any) -> dict[str, Any]:
+        return row_of(data.splits[name], *values, **options)
 
     metrics = {
         "data": data.facts(),
@@ -209,6 +224,8 @@ def evaluate_run(
             **{name: _baseline_row(row, name, deviations[name], baseline) for name in deviations},
         },
     }
+    if stress is not None:
+        metrics["stress"] = {"row": row_of(stress, calibrated, threshold)}
     metrics["trivial"] = compare_with_trivial(
         data.test.labels,
         scores["test"],

@@ -109,6 +109,7 @@ def choose_threshold(
     miss_cost: float = 5.0,
     bootstrap: int = 200,
     seed: int = 0,
+    chosen_on: str = "validation",
 ) -> ThresholdChoice:
     """Returns the threshold with the least expected cost, `miss_cost * misses + false alarms`.
 
@@ -130,6 +131,7 @@ def choose_threshold(
             an overlooked crack is worth five needless second looks.
         bootstrap: Number of resamples of groups behind the interval; 0 leaves it `None`.
         seed: Seed of the resampling, on which the interval alone depends.
+        chosen_on: What the images are, in words.
 
     Returns:
         A `ThresholdChoice`.
@@ -183,6 +185,7 @@ def choose_threshold(
         positive_groups=int(np.unique(group_of[y == 1]).size),
         negatives=int(np.sum(y == 0)),
         negative_groups=int(np.unique(group_of[y == 0]).size),
+        chosen_on=chosen_on,
     )
 
 

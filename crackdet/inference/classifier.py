@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.errors import CrackdetError
+from crackdet.evaluation.operating_point import operating_point
 from crackdet.models import load_model, preset_card, preset_names
 from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, read_record, record_file, record_of_card
+from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 
 
@@ -29,6 +31,8 @@ class Classifier:
         name: What messages call the model.
         patch_side: Longer side, in pixels, of the pictures that it was trained from.
         limits: What its user must know, in words; empty where nobody has said it.
+        stored_scores: The validation scores that other thresholds are chosen from, as the model's
+            record holds them; None where it holds none.
     """
 
     model: keras.Model
@@ -38,6 +42,7 @@ class Classifier:
     name: str = "the model"
     patch_side: int = 0
     limits: str = ""
+    stored_scores: dict[str, str] | None = field(default=None, repr=False)
     _process: int = field(default_factory=os.getpid, repr=False)
 
     @property
@@ -68,21 +73,37 @@ class Classifier:
 
 
 def load_classifier(
-    model: str | Path | keras.Model | Classifier, threshold: float | None = None
+    model: str | Path | keras.Model | Classifier,
+    threshold: float | None = None,
+    *,
+    recall: float | None = None,
+    false_alarm_rate: float | None = None,
 ) -> Classifier:
-    """Loads a model and the threshold that belongs to it.
+    """Loads a model and the threshold that belongs to it, or another one.
 
     Args:
         model: A .keras file, a run's folder, a preset's name, a model that is loaded already, or
             a `Classifier`.
         threshold: Overrides the model's own, which stands in the record beside it (a preset's, in
             its card); 0.5 when the model has none.
+        recall: Chooses the threshold that finds at least this share of the cracks, above 0 and at
+            most 1, of the validation scores that stand beside the model; see
+            `crackdet.evaluation.operating_point`.
+        false_alarm_rate: Chooses the one that raises an alarm on at most this share of the sound
+            images, 0 to 1.
 
     Raises:
-        CrackdetError: If the model cannot be loaded, or is no classifier of two classes.
-        ValueError: If the threshold is not from 0 to 1.
+        CrackdetError: If the model cannot be loaded, is no classifier of two classes, or stores no
+            validation scores to choose from.
+        ValueError: If more than one of the three is given, or one is out of range.
     """
+    wishes = {"threshold": threshold, "recall": recall, "false_alarm_rate": false_alarm_rate}
+    given = [name for name, wish in wishes.items() if wish is not None]
+    if len(given) > 1:
+        raise ValueError(f"Give one threshold: {' and '.join(given)} exclude each other.")
     classifier = _classifier(model)
+    if recall is not None or false_alarm_rate is not None:
+        return _chosen_by(classifier, recall, false_alarm_rate)
     if threshold is None:
         return classifier
     if not 0 <= threshold <= 1:
@@ -90,6 +111,20 @@ def load_classifier(
             f"`threshold` must be a probability, 0 to 1. Received: threshold={threshold!r}"
         )
     return replace(classifier, threshold=float(threshold), threshold_from="--threshold")
+
+
+def _chosen_by(
+    classifier: Classifier, recall: float | None, false_alarm_rate: float | None
+) -> Classifier:
+    if classifier.stored_scores is None:
+        raise CrackdetError(
+            f"{classifier.name} comes without the validation scores that a threshold for a recall "
+            "or a false-alarm rate is chosen from: give --threshold, or train it anew with this "
+            "version."
+        )
+    scores = ValidationScores.read(classifier.stored_scores)
+    point = operating_point(scores, recall=recall, false_alarm_rate=false_alarm_rate)
+    return replace(classifier, threshold=point.threshold, threshold_from=point.source)
 
 
 def _classifier(model: Any) -> Classifier:
@@ -141,7 +176,15 @@ def _limits(name: str, card: dict[str, Any]) -> str:
 def _assemble(model: keras.Model, name: str, record: ModelRecord, source: str) -> Classifier:
     _check_signature(model, name)
     side = record.patch_side or max(model.inputs[0].shape[1:3])
-    return Classifier(model, record.threshold, source, record.class_names, name, side)
+    return Classifier(
+        model,
+        record.threshold,
+        source,
+        record.class_names,
+        name,
+        side,
+        stored_scores=record.scores,
+    )
 
 
 def _check_signature(model: keras.Model, name: str) -> None:

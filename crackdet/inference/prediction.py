@@ -56,6 +56,8 @@ def predict(
     model: str | Path | keras.Model | Classifier = "concrete",
     *,
     threshold: float | None = None,
+    recall: float | None = None,
+    false_alarm_rate: float | None = None,
     batch_size: int = 32,
 ) -> Predictions:
     """Judges pictures, each as one patch of concrete: cracked or sound.
@@ -83,6 +85,10 @@ def predict(
             or a `crackdet.inference.Classifier`.
         threshold: Probability from which a picture counts as cracked, 0 to 1. None takes the
             model's own.
+        recall: Takes the threshold that finds at least this share of the cracks of the validation
+            scores that the model stores, above 0 and at most 1.
+        false_alarm_rate: Takes the one that raises an alarm on at most this share of their sound
+            images, 0 to 1. One of the three at most.
         batch_size: Pictures that the model sees at once.
 
     Returns:
@@ -93,8 +99,9 @@ def predict(
     Raises:
         CrackdetError: If a folder or a pattern holds no picture; if something is no image, such
             as an array of another shape, with NaN, or with floats in 0..1 or -1..1; if the model
-            cannot be loaded or returns no probabilities of two classes.
-        ValueError: If `threshold` or `batch_size` is out of range.
+            cannot be loaded, returns no probabilities of two classes, or stores no scores to
+            choose a threshold from.
+        ValueError: If `threshold`, `recall`, `false_alarm_rate` or `batch_size` is out of range.
 
     Example:
 
@@ -103,7 +110,7 @@ def predict(
     >>> rows[0].cracked
     False
     """
-    classifier = load_classifier(model, threshold)
+    classifier = load_classifier(model, threshold, recall=recall, false_alarm_rate=false_alarm_rate)
     notes: list[str] = []
     pictures = find_pictures(images, notes.append)
     rows = Predictions(judge(pictures, classifier, batch_size=batch_size))

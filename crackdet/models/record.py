@@ -22,6 +22,8 @@ class ModelRecord:
         provenance: Data set, versions and whatever else tells how the model came about.
         patch_side: Longer side, in pixels, of the pictures that it was trained from, before they
             were resized; None where nobody has recorded it.
+        scores: The calibrated scores that the threshold was chosen on, as
+            `crackdet.models.validation_scores` stores them; None where nobody has recorded them.
     """
 
     class_names: tuple[str, ...] = ("negative", "positive")
@@ -30,6 +32,7 @@ class ModelRecord:
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
     patch_side: int | None = None
+    scores: dict[str, str] | None = None
 
 
 def record_file(model_file: Path) -> Path:

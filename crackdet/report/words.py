@@ -63,6 +63,14 @@ def interval(name: str, row: Row) -> str:
     return f"{low} to {high}"
 
 
+def percent_interval(bounds: Sequence[float] | None) -> str:
+    """Returns the interval of a share, `97.10 to 99.00`, empty where there is none."""
+    if bounds is None:
+        return ""
+    low, high = (percent(bound).removesuffix(" %") for bound in bounds)
+    return f"{low} to {high}"
+
+
 def groups_of(name: str, row: Row) -> str:
     """Returns how many groups stand behind a metric: those of the classes that it is about."""
     cracked, sound = row["positive_groups"], row["negative_groups"]

@@ -1,13 +1,21 @@
 """Evaluation before and after training, the baseline beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crackdet.report.cautions import temperature_caution
 from crackdet.report.page_data.tables import Table
 from crackdet.report.run import Run
-from crackdet.report.words import METRIC_WORDS, interval, plural, written
+from crackdet.report.words import (
+    METRIC_WORDS,
+    interval,
+    of_hundred,
+    percent,
+    percent_interval,
+    plural,
+    written,
+)
 from crackdet.runs.judged import CROSS_VALIDATION, judged_row
 
 Row = Mapping[str, Any]
@@ -156,14 +164,29 @@ def threshold_spread(metrics: Mapping[str, Any]) -> str:
 def metrics_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> MetricsTable:
     """Returns a table with one column for each row of metrics.json."""
     rows = columns.values()
+    measured = [
+        MetricRow(title, [(written(name, r[name]), interval(name, r)) for r in rows], meaning)
+        for name, (title, _, meaning) in METRIC_WORDS.items()
+    ]
     return MetricsTable(
         caption=caption,
         columns=list(columns),
-        metrics=[
-            MetricRow(title, [(written(name, r[name]), interval(name, r)) for r in rows], meaning)
-            for name, (title, _, meaning) in METRIC_WORDS.items()
-        ],
+        metrics=[*measured, *_by_prevalence(list(rows))],
         counts=[
             (title, [format(row[name], form) for row in rows]) for title, name, form in _COUNTS
         ],
     )
+
+
+def _by_prevalence(rows: Sequence[Mapping[str, Any]]) -> list[MetricRow]:
+    """Returns the precision where cracks are rarer; nothing where a run does not say it."""
+    by_row = [row.get("precision_at_prevalence", ()) for row in rows]
+    return [
+        MetricRow(
+            f"Precision at {of_hundred(cells[0]['prevalence'])} % cracked",
+            [(percent(cell["precision"]), percent_interval(cell["interval"])) for cell in cells],
+            "share of alarms that are cracks where the share p of patches is cracked, of recall r "
+            "and false-alarm rate f: p r / (p r + (1 - p) f)",
+        )
+        for cells in zip(*by_row, strict=False)
+    ]

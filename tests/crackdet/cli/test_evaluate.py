@@ -51,10 +51,24 @@ def test_a_run_is_judged_on_its_own_test_split(
         # A classifier that was never trained, and contrast that finds the lines.
         assert "better than one threshold on contrast that was fitted on these very" in out
         assert row["trivial"]["accuracy"] == row["accuracy"]
+        assert "% where 1 % are cracked" in out
     assert "Left out" in out
     assert row["images"]["left_out"] == row["images"]["trained_on"] + row["images"]["tuned_on"]
     assert row["images"]["judged"] == row["n"]
     assert judge(run, patches, "--include-seen")[1]["n"] == row["images"]["given"] == 40
+
+
+def test_a_wish_chooses_the_threshold(
+    judge: Callable[..., Any], crackdet: Callable[..., Any], run: Path, patches: Path
+) -> None:
+    out, row = judge(run, patches, "--split", "validation", "--include-seen", "--recall", "1")
+    assert row["recall"] == 1
+    assert "(--recall 1: of the validation scores that the model stores it finds 100.0%" in out
+    outcome = crackdet(
+        "evaluate", run, "--data", patches, "--recall", "0.9", "--false-alarm-rate", "0.1"
+    )
+    assert outcome.code == 2
+    assert "--false-alarm-rate: not allowed with argument --recall" in outcome.err
 
 
 def test_another_folder_is_judged_whole(

@@ -22,8 +22,10 @@ from crackdet.evaluation import (
     metrics_row,
 )
 from crackdet.files import read_csv
+from crackdet.inference import load_classifier
 from crackdet.layers import augmentation
 from crackdet.models.record import read_record
+from tests.crackdet.evaluation.conftest import cracked_patches
 
 
 @pytest.fixture
@@ -78,6 +80,35 @@ def test_a_run_is_calibrated_measured_and_filed(result, data):
         "groups": {"train": 20, "validation": 15, "test": 15},
         "leakage": data.leakage.facts(),
     }
+
+
+def test_other_thresholds_come_from_the_scores_that_the_own_one_came_from(result, data):
+    _, model, metrics, folder = result
+    classifier = load_classifier(folder, recall=0.9)
+    scores = model.predict(data.validation, verbose=0)[:, 1]
+    found = scores[data.validation.labels == 1] >= classifier.threshold
+    assert 0.9 <= found.mean() < 1
+    row = metrics["after"]["test"]
+    half = row["precision_at_prevalence"][0]
+    rates = row["recall"], row["false_alarm_rate"]
+    assert half["precision"] == pytest.approx(rates[0] / sum(rates))
+    assert half["interval"][0] < half["precision"] < half["interval"][1]
+
+
+def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_classifier):
+    images, labels, groups = cracked_patches(60, 4, contrast=40.0)
+    stress = CrackData.from_arrays(*[(images, labels, groups)] * 3).validation
+    uncalibrated = trained.predict(images, verbose=0)
+    metrics = evaluate_run(trained, line_classifier(7), data, tmp_path, stress=stress, bootstrap=0)
+    assert metrics["temperature"] == pytest.approx(fit_temperature(uncalibrated, labels))
+    scores = trained.predict(images, verbose=0)[:, 1]
+    choice = choose_threshold(labels, scores, groups=groups, bootstrap=0)
+    assert metrics["threshold"] == pytest.approx(choice.threshold, abs=1e-4)
+    assert "on stress validation" in metrics["threshold_rule"]
+    assert "stress validation" in load_classifier(tmp_path, recall=0.9).threshold_from
+    row = metrics_row(labels, scores, threshold=metrics["threshold"], bootstrap=0)
+    assert metrics["stress"]["row"]["ece"] == pytest.approx(row["ece"], abs=1e-4)
+    assert metrics["after"]["validation"]["n"] == data.validation.num_images
 
 
 def test_the_saved_model_is_the_one_that_was_measured(result, data):

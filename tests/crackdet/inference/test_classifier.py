@@ -13,6 +13,8 @@ import crackdet.inference.classifier as classifier_module
 from crackdet.errors import CrackdetError
 from crackdet.inference import load_classifier
 from crackdet.models import preset_card
+from crackdet.models.record import ModelRecord, write_record
+from crackdet.models.validation_scores import ValidationScores
 
 
 def test_the_record_is_found_from_a_run_from_its_model_and_from_a_copy(
@@ -63,6 +65,21 @@ def test_a_model_may_be_loaded_already(run: Path) -> None:
         load_classifier(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`threshold` must be .* Received: threshold=7"):
         load_classifier(model, 7)
+
+
+def test_a_threshold_for_a_wish_needs_the_scores_that_a_model_stores(
+    run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CrackdetError, match=r"comes without the validation scores .* --threshold"):
+        load_classifier(str(run), recall=0.99)
+    with pytest.raises(ValueError, match="threshold and recall exclude each other"):
+        load_classifier(str(run), 0.5, recall=0.99)
+    model = shutil.copy(run / "model.keras", tmp_path / "model.keras")
+    scores = ValidationScores.of([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.9], "validation")
+    write_record(Path(model), ModelRecord(scores=scores.stored()))
+    classifier = load_classifier(model, false_alarm_rate=0)
+    assert classifier.threshold == pytest.approx(0.71, abs=0.01)
+    assert "finds 50.0% of 2 cracked images" in classifier.threshold_from
 
 
 def head(units: int, activation: str | None, shape: tuple = (8, 8, 3), bias: float = 2.0) -> Any:

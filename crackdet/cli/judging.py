@@ -1,0 +1,42 @@
+"""What `crackdet predict` and `evaluate` are told about the classifier that judges."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from crackdet.cli.readers import real
+
+if TYPE_CHECKING:
+    from crackdet.inference import Classifier
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Adds what overrides the model's own threshold: --threshold, or a wish that chooses it."""
+    group = parser.add_argument_group("threshold", "one of these; default: the model's own")
+    one = group.add_mutually_exclusive_group()
+    one.add_argument(
+        "--threshold",
+        type=real(0, 1),
+        metavar="T",
+        help="probability from which an image counts as cracked",
+    )
+    one.add_argument(
+        "--recall",
+        type=real(0, 1, open_low=True),
+        metavar="F",
+        help="finds at least this share of the cracks, by the validation scores that the model "
+        "stores",
+    )
+    one.add_argument(
+        "--false-alarm-rate",
+        type=real(0, 1),
+        metavar="F",
+        help="raises an alarm on at most this share of sound images, by the same scores",
+    )
+
+
+def classifier_of(arguments: argparse.Namespace) -> "Classifier":
+    """Returns the classifier that a command line names, with the threshold that it asks for."""
+    from crackdet.inference import load_classifier
+
+    wishes = {name: getattr(arguments, name) for name in ("recall", "false_alarm_rate")}
+    return load_classifier(arguments.model, arguments.threshold, **wishes)
