@@ -15,7 +15,6 @@ from crackdet.evaluation.calibration import (
     reliability_bins,
 )
 from crackdet.evaluation.metrics import METRICS, metrics_row
-from crackdet.evaluation.operating_point import OperatingPoint, operating_point
 from crackdet.evaluation.prevalence import precision_at
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
 from crackdet.evaluation.trivial import compare_with_trivial
@@ -26,11 +25,11 @@ _NEED_KERAS = {
     "cross_validate": "crackdet.evaluation.cross_validation",
     "evaluate": "crackdet.evaluation.run",
     "evaluate_run": "crackdet.evaluation.run",
+    "operating_point": "crackdet.evaluation.operating_points",
 }
 
 __all__ = [
     "METRICS",
-    "OperatingPoint",
     "ThresholdChoice",
     "apply_temperature",
     "baseline_scores",

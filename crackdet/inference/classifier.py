@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.errors import CrackdetError
-from crackdet.evaluation.operating_point import operating_point
+from crackdet.evaluation.operating_points import operating_point
 from crackdet.models import load_model, preset_card, preset_names
 from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, read_record, record_file, record_of_card
