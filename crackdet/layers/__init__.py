@@ -5,18 +5,22 @@ Each file holds one layer; `random_image_layer.py` is the base of those that aug
 
 from crackdet.layers.augmentation import Augmentation, augmentation
 from crackdet.layers.generalized_mean_pooling import GeneralizedMeanPooling2D
+from crackdet.layers.random_camera import RandomCamera
 from crackdet.layers.random_dihedral import RandomDihedral
 from crackdet.layers.random_illumination import RandomIllumination
 from crackdet.layers.random_image_layer import RandomImageLayer
+from crackdet.layers.random_zoom_out import RandomZoomOut
 from crackdet.layers.temperature_scaling import TemperatureScaling
 from crackdet.layers.top_k_pooling import TopKPooling2D
 
 __all__ = [
     "Augmentation",
     "GeneralizedMeanPooling2D",
+    "RandomCamera",
     "RandomDihedral",
     "RandomIllumination",
     "RandomImageLayer",
+    "RandomZoomOut",
     "TemperatureScaling",
     "TopKPooling2D",
     "augmentation",

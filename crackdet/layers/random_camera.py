@@ -1,0 +1,258 @@
+"""Cameras other than the one that took the training images."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from crackdet.layers.painting.compression import compression_error
+from crackdet.layers.painting.draws import Draws
+from crackdet.layers.painting.painting_layer import PaintingLayer
+from crackdet.layers.painting.resampling import (
+    from_planes,
+    resample,
+    sampling_weights,
+    to_planes,
+)
+
+# The share of images that has each fault.
+FAULTS = {
+    "focus": 0.5,
+    "motion": 0.15,
+    "resolution": 0.25,
+    "exposure": 0.7,
+    "vignetting": 0.4,
+    "noise": 0.6,
+    "gamma": 0.5,
+    "contrast": 0.5,
+    "white_balance": 0.7,
+    "saturation": 0.6,
+    "compression": 0.5,
+}
+MAX_STRENGTH = 2.0
+# The brightness of red, green and blue (ITU-R BT.601, as in JPEG).
+_LUMA = np.array([[0.299, 0.587, 0.114]], "float32")
+_NOISE_ROWS = 1024
+
+
+@keras.saving.register_keras_serializable(package="crackdet")
+class RandomCamera(PaintingLayer):
+    """Takes each picture with another camera: its focus, shake, noise, colours and compression.
+
+    In the order of a camera, each fault with its own chance for each image:
+
+    - `"focus"`: blur of a standard deviation from 0.3 to 1.8 pixels, log-uniform.
+    - `"motion"`: a shake by 2 to 8 pixels along rows or columns.
+    - `"resolution"`: a grid up to 3 times as coarse, shown anything from smooth to blocky.
+    - `"exposure"`: 0.6 to 1.4 times as much light.
+    - `"vignetting"`: light that falls off from a point in or outside the image.
+    - `"noise"`: of the sensor, a standard deviation of 1 to 12 grey levels at white, log-uniform,
+      less in the dark as the photons are fewer, fine or with grains of 2 pixels.
+    - `"gamma"`: exponents from 0.7 to 1.4, log-uniform.
+    - `"contrast"`: from 0.6 to 1.3 times, about the middle grey.
+    - `"white_balance"`: a cast from blue to yellow by 15 %, and from green to magenta by 5 %.
+    - `"saturation"`: from none, which is grey, to 1.3 times.
+    - `"compression"`: JPEG's 8 x 8 blocks of brightness, at qualities from 20 to 95.
+
+    These are the limits at strength 1; at others they move in proportion, the chances stay.
+    Corruptions of this kind are what ImageNet-C tests networks with (Hendrycks and Dietterich,
+    "Benchmarking neural network robustness to common corruptions and perturbations", ICLR 2019).
+    Labels and masks stay.
+
+    Args:
+        strength: From 0 (no change) to 2.
+        faults: Names of the faults that occur, in any order. None for all.
+        seed: Integer for random draws that repeat to the bit, or None.
+        **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        Images `(batch, height, width, 3)` or `(height, width, 3)` in [0, 255], integer or float, or
+        a dictionary of `"images"`, `"labels"` and `"masks"`.
+
+    Output shape:
+        That of the input, and its dtype (integers: rounded; floats: the layer's compute dtype).
+
+    Raises:
+        ValueError: If `strength` is not from 0 to 2, or a fault is not one of the above.
+
+    Example:
+
+    >>> images = np.random.randint(0, 256, (4, 96, 96, 3), "uint8")
+    >>> taken = RandomCamera(faults=["focus", "noise"], seed=1)(images)
+    >>> tuple(taken.shape), keras.backend.standardize_dtype(taken.dtype)
+    ((4, 96, 96, 3), 'uint8')
+    """
+
+    def __init__(
+        self,
+        strength: float = 1.0,
+        faults: Sequence[str] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed=seed, **kwargs)
+        if not 0 <= strength <= MAX_STRENGTH:
+            raise ValueError(
+                f"`strength` must be from 0 (no change) to {MAX_STRENGTH:g}. "
+                f"Received: strength={strength!r}"
+            )
+        if faults is not None and not set(faults) <= set(FAULTS):
+            raise ValueError(
+                f"`faults` must be names out of {', '.join(FAULTS)}. Received: faults={faults!r}"
+            )
+        self.strength = strength
+        self.faults = None if faults is None else list(faults)
+
+    def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+        faults = FAULTS if self.faults is None else self.faults
+        if self.strength == 0 or not faults:
+            return inputs
+        camera = _Camera(Draws(keys), self.strength, faults)
+        planes = to_planes(inputs["images"])
+        planes = camera.expose(planes)
+        planes = camera.add_noise(planes)
+        planes = camera.develop(planes)
+        planes = camera.compress(planes)
+        return {**inputs, "images": from_planes(keras.ops.clip(planes, 0, 255))}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "strength": self.strength, "faults": self.faults}
+
+
+class _Camera:
+    """The faults of a batch's cameras. Each step takes and returns planes in [0, 255]."""
+
+    def __init__(self, draws: Draws, strength: float, faults: Sequence[str]) -> None:
+        self.draws = draws
+        self.strength = strength
+        self.faults = faults
+
+    def expose(self, planes: Any) -> Any:
+        """Lens and exposure: all that is a mean of pixels, or a factor of rows and columns."""
+        if not self._any("focus", "motion", "resolution", "exposure", "vignetting"):
+            return planes
+        light = keras.ops.exp(self._between("exposure", -0.5, 0.35))
+        along_rows = self.draws.fork("direction").chance(0.5, (1,))
+        rows = self._sampling(planes.shape[2], along_rows, "rows") * keras.ops.expand_dims(light, 1)
+        columns = self._sampling(planes.shape[3], 1 - along_rows, "columns")
+        return resample(planes, rows, columns)
+
+    def _sampling(self, length: int, shaken: Any, axis: str) -> Any:
+        """The weights of pixels along an axis, dimmed towards the corners."""
+        pixels = keras.ops.arange(length, dtype="float32")
+        coarseness = 1 + self._between("resolution", 0, 2)
+        blocky = self.draws.fork("blocky").uniform(shape=(1,))
+        nearest = (keras.ops.floor((pixels + 0.5) / coarseness) + 0.5) * coarseness - 0.5
+        # A box smoothed by one as wide, of width w, has the variance w ** 2 / 6.
+        blur = math.sqrt(6) * self._log_between("focus", 0.3, 1.8)
+        narrow = keras.ops.maximum(blur, coarseness)
+        wide = narrow + shaken * self._log_between("motion", 2, 8)
+        weights = sampling_weights(pixels + blocky * (nearest - pixels), wide, narrow, length)
+        if "vignetting" not in self.faults:
+            return weights
+        middle = self.draws.fork("middle").fork(axis).uniform(-1.5, 1.5, (1,))
+        from_middle = (2 * pixels + 1) / length - 1 - middle
+        dimming = keras.ops.exp(-self._between("vignetting", 0, 0.3) * from_middle * from_middle)
+        return weights * keras.ops.expand_dims(dimming, -1)
+
+    def add_noise(self, planes: Any) -> Any:
+        """The sensor's noise, whose variance grows with the light that falls on a pixel."""
+        if not self._any("noise"):
+            return planes
+        draws = self.draws.fork("sensor")
+        level = _for_planes(self._log_between("noise", 1, 12))
+        # The share of the variance that is there in the dark.
+        dark = draws.uniform(0.05, 0.6, (1, 1, 1))
+        variance = dark + (1 - dark) / 255 * keras.ops.relu(planes)
+        grain = _grain(draws, tuple(planes.shape[1:]))
+        return planes + grain * (level * keras.ops.sqrt(variance))
+
+    def develop(self, planes: Any) -> Any:
+        """Tone curve and colours: an exponent, then a matrix of colours."""
+        if self._any("gamma"):
+            exponent = _for_planes(keras.ops.exp(self._between("gamma", -0.35, 0.35)))
+            # By the logarithm, which is vectorized: five times as fast in TensorFlow.
+            logarithm = keras.ops.log(keras.ops.clip(planes / 255, 1e-4, 1))
+            planes = 255 * keras.ops.exp(exponent * logarithm)
+        if not self._any("contrast", "white_balance", "saturation"):
+            return planes
+        # Saturation is linear so that its lowest value is 0, where a picture is grey.
+        saturation = keras.ops.relu(1 + self._between("saturation", -1, 0.3))
+        grey = np.tile(_LUMA, (3, 1))
+        saturation = keras.ops.expand_dims(saturation, -1)
+        colours = grey + saturation * (np.eye(3, dtype="float32") - grey)
+        colours = colours * keras.ops.expand_dims(self._colour_cast(), 1)
+        contrast = keras.ops.exp(self._between("contrast", -0.5, 0.25))
+        colours = colours * keras.ops.expand_dims(contrast, -1)
+        height, width = planes.shape[2:]
+        flat = keras.ops.matmul(colours, keras.ops.reshape(planes, (-1, 3, height * width)))
+        flat = flat + keras.ops.expand_dims(127.5 * (1 - contrast), -1)
+        return keras.ops.reshape(flat, (-1, 3, height, width))
+
+    def _colour_cast(self) -> Any:
+        """The gain of red, green and blue, `(batch, 3)`."""
+        yellow = self._between("white_balance", -0.15, 0.15)
+        green = self._between("white_balance", -0.05, 0.05, "tint")
+        return keras.ops.exp(keras.ops.concatenate([yellow, green, -yellow], axis=1))
+
+    def compress(self, planes: Any) -> Any:
+        """JPEG's blocks, in brightness alone: colours are smooth on concrete."""
+        if not self._any("compression"):
+            return planes
+        height, width = planes.shape[2:]
+        planes = keras.ops.clip(planes, 0, 255)
+        flat = keras.ops.reshape(planes, (-1, 3, height * width))
+        luma = keras.ops.reshape(keras.ops.matmul(_LUMA, flat), (-1, height, width))
+        worst = max(95 - 75 * self.strength, 5)
+        quality = self.draws.fork("quality").uniform(worst, 95.0, (1,))
+        error = compression_error(luma, quality)
+        return planes + _for_planes(self._occurs("compression")) * keras.ops.expand_dims(error, 1)
+
+    def _any(self, *faults: str) -> bool:
+        return any(fault in self.faults for fault in faults)
+
+    def _occurs(self, fault: str) -> Any:
+        """1 where an image has a fault, else 0: `(batch, 1)`."""
+        rate = FAULTS[fault] if fault in self.faults else 0.0
+        return self.draws.fork(fault).chance(rate, (1,))
+
+    def _between(self, fault: str, low: float, high: float, what: str = "size") -> Any:
+        """Uniform draws `(batch, 1)` in proportion to the strength; 0 without the fault."""
+        drawn = self.draws.fork(fault).fork(what).uniform(float(low), float(high), (1,))
+        return self._occurs(fault) * drawn * self.strength
+
+    def _log_between(self, fault: str, low: float, high: float) -> Any:
+        """Likewise, the logarithms uniform."""
+        drawn = self.draws.fork(fault).fork("size").log_uniform(low, high, (1,))
+        return self._occurs(fault) * drawn * self.strength
+
+
+def _for_planes(values: Any) -> Any:
+    return keras.ops.reshape(values, (-1, 1, 1, 1))
+
+
+def _grain(draws: Draws, shape: tuple[int, int, int]) -> Any:
+    """Noise of variance 1 in every plane, fine or, in half of the images, with grains of 2 x 2.
+
+    Its rows are drawn out of a store of them: a random number for each pixel would take longer
+    than all the rest of the camera.
+    """
+    channels, height, width = shape
+    rows = draws.uniform(0.0, float(_NOISE_ROWS), (channels, height + 1))
+    coarse = draws.chance(0.5, (1, 1))
+    rows = keras.ops.cast(rows + coarse * _NOISE_ROWS, "int32")
+    noise = keras.ops.take(_noise_rows(width), rows, axis=0)
+    coarse = keras.ops.expand_dims(coarse, -1)
+    below = coarse * math.sqrt(0.5)
+    return noise[:, :, 1:] * (1 - coarse + below) + noise[:, :, :-1] * below
+
+
+@functools.lru_cache(maxsize=4)
+def _noise_rows(width: int) -> np.ndarray:
+    """Rows of normal draws: fine ones, then as many with grains two pixels long."""
+    drawn = np.random.default_rng(0).standard_normal((_NOISE_ROWS, width + 1))
+    coarse = (drawn[:, 1:] + drawn[:, :-1]) * math.sqrt(0.5)
+    return np.concatenate([drawn[:, 1:], coarse]).astype("float32")
