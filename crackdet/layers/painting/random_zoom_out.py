@@ -105,4 +105,6 @@ def _view(draws: Draws, factor: Any, length: int) -> Any:
     """The weights of `length` pixels that see `factor` times as far, the image among it."""
     before = draws.uniform(shape=(1,)) * (factor - 1) * length
     pixels = keras.ops.arange(length, dtype="float32") + 0.5
-    return sampling_weights(pixels * factor - before - 0.5, factor, keras.ops.ones_like(factor), length)
+    return sampling_weights(
+        pixels * factor - before - 0.5, factor, keras.ops.ones_like(factor), length
+    )

@@ -1,0 +1,119 @@
+"""The whole painting of training images: layers that paint, one after the other."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from crackdet.layers.painting.draws import Draws
+from crackdet.layers.painting.painting_layer import PaintingLayer
+from crackdet.layers.painting.random_camera import RandomCamera
+from crackdet.layers.painting.random_zoom_out import RandomZoomOut
+
+MAX_STRENGTH = 2.0
+
+
+@keras.saving.register_keras_serializable(package="crackdet")
+class Painting(PaintingLayer):
+    """Runs painting layers one after the other, each on what the one before has painted.
+
+    Every layer draws from a stream of its own: what one paints does not move when another is left
+    out or draws more often.
+
+    Args:
+        layers: Layers of `crackdet.layers` that paint.
+        seed: Integer for random draws that repeat to the bit, or None. Seeds of the layers
+            themselves are not used.
+        **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        A dictionary of `"images"` `(batch, height, width, 3)` in [0, 255], integer or float,
+        `"labels"` and, if any, `"masks"`; images alone where no layer changes labels; all without
+        `batch` for a single image.
+
+    Output shape:
+        That of the input, with `"masks"` where a layer makes them.
+
+    Example:
+
+    >>> chain = Painting([RandomZoomOut(), RandomCamera()], seed=0)
+    >>> images = np.random.randint(0, 256, (4, 96, 96, 3), "uint8")
+    >>> tuple(chain(images).shape)
+    (4, 96, 96, 3)
+    """
+
+    def __init__(
+        self, layers: Sequence[PaintingLayer] = (), seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(seed=seed, **kwargs)
+        wrong = [layer for layer in layers if not isinstance(layer, PaintingLayer)]
+        if wrong:
+            raise ValueError(
+                "`layers` must be painting layers such as RandomZoomOut, which draw by the key of "
+                f"each image. Received: {wrong[0]!r}"
+            )
+        self.layers = list(layers)
+
+    @property
+    def needs_labels(self) -> bool:  # type: ignore[override]
+        return any(layer.needs_labels for layer in self.layers)
+
+    @property
+    def masks(self) -> bool:
+        """Whether a layer makes masks of the cracks that it paints."""
+        return any(getattr(layer, "masks", False) for layer in self.layers)
+
+    def build(self, input_shape: Any) -> None:
+        for layer in self.layers:
+            layer.built = True  # painting layers have no weights
+        self.built = True
+
+    def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+        draws, before = Draws(keys), Counter[str]()
+        for layer in self.layers:
+            kind = type(layer).__name__
+            inputs = layer.paint(inputs, draws.fork(f"{kind} {before[kind]}").keys)
+            before[kind] += 1
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
+        return {**super().get_config(), "layers": layers}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Painting":
+        layers = [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]
+        return cls(**{**config, "layers": layers})
+
+
+def painting(strength: float = 1.0, *, masks: bool = False, seed: int | None = None) -> Painting:
+    """Returns the default painting, which makes other sites out of the images of one.
+
+    A wall is seen from further away, and its picture is taken by another camera.
+
+    Args:
+        strength: From 0 (no change) to 2.
+        masks: Whether it says where it has painted cracks.
+        seed: Integer for random draws that repeat to the bit, or None.
+
+    Returns:
+        A `Painting` named `"painting"`.
+
+    Raises:
+        ValueError: If `strength` is not from 0 to 2.
+
+    Example:
+
+    >>> images = np.random.randint(0, 256, (4, 96, 96, 3), "uint8")
+    >>> batch = {"images": images, "labels": np.array([0, 1, 0, 1])}
+    >>> sorted(painting(seed=0)(batch))
+    ['images', 'labels']
+    """
+    if not 0 <= strength <= MAX_STRENGTH:
+        raise ValueError(
+            f"`strength` must be from 0 (no change) to {MAX_STRENGTH:g}. "
+            f"Received: strength={strength!r}"
+        )
+    layers = [RandomZoomOut(factor=1 + 0.8 * strength), RandomCamera(strength)]
+    return Painting(layers if strength else [], seed=seed, name="painting")

@@ -1,0 +1,73 @@
+import keras
+import numpy as np
+import pytest
+
+from crackdet.layers import Painting, RandomCamera, RandomDihedral, RandomZoomOut, painting
+from tests.layer_checks import check_layer
+
+
+def batch(count: int = 6, size: int = 32) -> dict[str, np.ndarray]:
+    images = np.random.default_rng(0).integers(0, 256, (count, size, size, 3)).astype("float32")
+    return {"images": images, "labels": np.arange(count) % 2}
+
+
+def keys(count: int = 6) -> np.ndarray:
+    return np.random.default_rng(1).integers(-(2**31), 2**31, (count, 2)).astype("int32")
+
+
+def painted(layer: keras.layers.Layer, inputs: dict[str, np.ndarray], keys: np.ndarray) -> dict:
+    tensors = {name: keras.ops.convert_to_tensor(value) for name, value in inputs.items()}
+    outputs = layer.paint(tensors, keras.ops.convert_to_tensor(keys))
+    return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
+
+
+def test_layer(tmp_path) -> None:
+    check_layer(
+        Painting,
+        {"layers": [RandomZoomOut(factor=1.5), RandomCamera(faults=["focus"])], "seed": 0},
+        (4, 24, 24, 3),
+        tmp_path,
+        input_dtypes=("uint8",),
+        random=True,
+    )
+
+
+def test_an_image_is_painted_alike_beside_any_others() -> None:
+    whole = painted(painting(), batch(), keys())
+    part = painted(painting(), {name: value[2:4] for name, value in batch().items()}, keys()[2:4])
+    for name, value in part.items():
+        np.testing.assert_allclose(value, whole[name][2:4], atol=1e-2)
+
+
+def test_a_layer_paints_the_same_whatever_stands_beside_it() -> None:
+    camera = RandomCamera(faults=["exposure"])
+    alone = painted(Painting([camera]), batch(), keys())["images"]
+    still = Painting([RandomZoomOut(rate=0.0), camera])
+    np.testing.assert_allclose(painted(still, batch(), keys())["images"], alone, atol=1e-2)
+    # Two of a kind do not paint the same.
+    twice = Painting([RandomCamera(faults=[]), camera])
+    assert np.abs(painted(twice, batch(), keys())["images"] - alone).max() > 1
+
+
+def test_strength_grows_from_the_identity() -> None:
+    slope = np.linspace(100, 160, 32, dtype="float32")
+    images = np.broadcast_to(slope[:, None, None], (6, 32, 32, 3))
+    outputs = [
+        painted(painting(strength), {**batch(), "images": images}, keys())["images"]
+        for strength in (0, 0.02, 2)
+    ]
+    np.testing.assert_array_equal(outputs[0], images)
+    changes = [np.abs(output - images).mean() for output in outputs[1:]]
+    assert 0 < changes[0] < 3
+    assert changes[1] > 20
+
+
+@pytest.mark.parametrize("strength", [-0.1, 2.1, float("nan")])
+def test_wrong_strength_is_refused(strength: float) -> None:
+    with pytest.raises(ValueError, match=r"`strength`.*Received: strength="):
+        painting(strength)
+
+
+def test_only_painting_layers_are_taken() -> None:
+    with pytest.raises(ValueError, match="must be painting layers"):
+        Painting([RandomDihedral()])
