@@ -8,18 +8,18 @@ import numpy as np
 _BLOCK = 8
 # Luminance quantization table of the JPEG standard (ITU-T T.81, table K.1).
 _QUANTIZATION = np.array(
-    """
-    16 11 10 16  24  40  51  61
-    12 12 14 19  26  58  60  55
-    14 13 16 24  40  57  69  56
-    14 17 22 29  51  87  80  62
-    18 22 37 56  68 109 103  77
-    24 35 55 64  81 104 113  92
-    49 64 78 87 103 121 120 101
-    72 92 95 98 112 100 103  99
-    """.split(),
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
     "float32",
-)
+).ravel()
 
 
 def compression_error(luma: Any, quality: Any) -> Any:
@@ -51,7 +51,8 @@ def compression_error(luma: Any, quality: Any) -> Any:
 def _steps(quality: Any) -> Any:
     """The quantization steps `(batch, 64)` that libjpeg uses at a quality."""
     percent = keras.ops.where(quality < 50, 5000 / quality, 200 - 2 * quality)
-    return keras.ops.clip(keras.ops.floor((_QUANTIZATION * percent + 50) / 100), 1, 255)
+    scaled = keras.ops.multiply(percent, _QUANTIZATION)
+    return keras.ops.clip(keras.ops.floor((scaled + 50) / 100), 1, 255)
 
 
 def _cosine_transform() -> np.ndarray:

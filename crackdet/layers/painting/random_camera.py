@@ -107,7 +107,7 @@ class RandomCamera(PaintingLayer):
         self.faults = None if faults is None else list(faults)
 
     def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
-        faults = FAULTS if self.faults is None else self.faults
+        faults = list(FAULTS) if self.faults is None else self.faults
         if self.strength == 0 or not faults:
             return inputs
         camera = _Camera(Draws(keys), self.strength, faults)
@@ -181,9 +181,9 @@ class _Camera:
             return planes
         # Saturation is linear so that its lowest value is 0, where a picture is grey.
         saturation = keras.ops.relu(1 + self._between("saturation", -1, 0.3))
-        grey = np.tile(_LUMA, (3, 1))
-        saturation = keras.ops.expand_dims(saturation, -1)
-        colours = grey + saturation * (np.eye(3, dtype="float32") - grey)
+        grey = keras.ops.convert_to_tensor(np.tile(_LUMA, (3, 1)))
+        same = keras.ops.eye(3, dtype="float32")
+        colours = grey + keras.ops.expand_dims(saturation, -1) * (same - grey)
         colours = colours * keras.ops.expand_dims(self._colour_cast(), 1)
         contrast = keras.ops.exp(self._between("contrast", -0.5, 0.25))
         colours = colours * keras.ops.expand_dims(contrast, -1)

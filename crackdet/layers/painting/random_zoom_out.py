@@ -85,12 +85,10 @@ class RandomZoomOut(PaintingLayer):
                 (log_factor - log_stretch, width),
             )
         )
-        zoomed = {
-            name: from_planes(resample(to_planes(inputs[name]), rows, columns))
-            for name in ("images", "masks")
-            if name in inputs
-        }
-        return {**inputs, **zoomed}
+        zoomed = dict(inputs)
+        for name in {"images", "masks"} & set(inputs):
+            zoomed[name] = from_planes(resample(to_planes(inputs[name]), rows, columns))
+        return zoomed
 
     def get_config(self) -> dict[str, Any]:
         return {

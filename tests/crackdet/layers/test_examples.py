@@ -10,7 +10,9 @@ import pytest
 
 import crackdet.layers
 
-MODULES = [module.name for module in pkgutil.iter_modules(crackdet.layers.__path__)]
+MODULES = [
+    module.name for module in pkgutil.walk_packages(crackdet.layers.__path__, "crackdet.layers.")
+]
 
 
 @pytest.mark.slow
@@ -19,7 +21,7 @@ def test_examples(name: str, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     public = {name: getattr(crackdet.layers, name) for name in crackdet.layers.__all__}
     failed, _ = doctest.testmod(
-        importlib.import_module(f"crackdet.layers.{name}"),
+        importlib.import_module(name),
         extraglobs={"keras": keras, "np": np, **public},
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
     )
