@@ -14,11 +14,11 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "report",
         help="make a run's pictures and page again",
-        description="Makes report.html and pictures/ again from the files of a run; no model is "
-        "loaded and nothing is computed twice.",
+        description="Makes report.html and pictures/ again from the files of a run, or from those "
+        "of `crackdet transfer`; no model is loaded and nothing is computed twice.",
         allow_abbrev=False,
     )
-    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run or of sites")
     cli.add_common(parser)
     parser.set_defaults(execute=execute)
 
@@ -26,6 +26,11 @@ def add_parser(subparsers: Any) -> None:
 def execute(arguments: Namespace) -> None:
     """Writes the report."""
     folder = Path(arguments.run)
+    if (folder / files.SITES).exists():
+        from crackdet.report import write_sites_report
+
+        print(f"Report: {write_sites_report(folder)}")
+        return
     if not (folder / files.METRICS).exists():
         raise CrackdetError(
             f"{folder} holds no finished run ({files.METRICS} is missing): give the folder "

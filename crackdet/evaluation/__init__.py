@@ -14,6 +14,7 @@ from crackdet.evaluation.calibration import (
     fit_temperature,
     reliability_bins,
 )
+from crackdet.evaluation.filters import FILTERS, filter_scores
 from crackdet.evaluation.metrics import METRICS, metrics_row
 from crackdet.evaluation.prevalence import precision_at
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
@@ -21,15 +22,19 @@ from crackdet.evaluation.trivial import compare_with_trivial
 
 # These import Keras; the rest is NumPy, so that reports are written without loading Keras.
 _NEED_KERAS = {
+    "Site": "crackdet.evaluation.sites",
     "choose_images": "crackdet.evaluation.choice",
     "cross_validate": "crackdet.evaluation.cross_validation",
     "evaluate": "crackdet.evaluation.run",
     "evaluate_run": "crackdet.evaluation.run",
     "operating_point": "crackdet.evaluation.operating_points",
+    "transfer": "crackdet.evaluation.sites",
 }
 
 __all__ = [
+    "FILTERS",
     "METRICS",
+    "Site",
     "ThresholdChoice",
     "apply_temperature",
     "baseline_scores",
@@ -40,12 +45,14 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "expected_calibration_error",
+    "filter_scores",
     "fit_baseline",
     "fit_temperature",
     "metrics_row",
     "operating_point",
     "precision_at",
     "reliability_bins",
+    "transfer",
 ]
 
 

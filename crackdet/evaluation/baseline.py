@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crackdet.evaluation.filters import CONTRAST, filter_scores
 from crackdet.evaluation.threshold import cheapest_threshold
 
 if TYPE_CHECKING:  # Importing it would load Keras.
     from crackdet.data import ImageSplit
-
-_BATCH = 256
 
 
 def baseline_scores(split: "ImageSplit") -> NDArray[np.float64]:
@@ -33,12 +32,7 @@ def baseline_scores(split: "ImageSplit") -> NDArray[np.float64]:
     >>> data = crackdet.load_data("demo")
     >>> baseline_scores(data.test)
     """
-    scores = np.empty(split.num_images)
-    for first in range(0, split.num_images, _BATCH):
-        batch = np.arange(first, min(first + _BATCH, split.num_images))
-        grey = np.mean(split.images(batch), axis=-1, dtype=np.float32)
-        scores[batch] = grey.std(axis=(1, 2), dtype=np.float64)
-    return scores
+    return filter_scores(split, [CONTRAST])[CONTRAST]
 
 
 def fit_baseline(split: "ImageSplit") -> dict[str, Any]:

@@ -30,11 +30,16 @@ METRICS = (
     "brier",
     "ece",
     "log_loss",
+    "recall_at_far_5pct",
     "recall_at_far_1pct",
     "recall_at_far_0_1pct",
 )
 _NEED_PROBABILITIES = ("brier", "ece", "log_loss")
-_FALSE_ALARM_RATES = {"recall_at_far_1pct": 0.01, "recall_at_far_0_1pct": 0.001}
+_FALSE_ALARM_RATES = {
+    "recall_at_far_5pct": 0.05,
+    "recall_at_far_1pct": 0.01,
+    "recall_at_far_0_1pct": 0.001,
+}
 # Scores are float32 softmax outputs: closer to 0 or 1 than this they carry no information.
 _LOG_LOSS_CLIP = float(np.finfo(np.float32).eps)
 # Resamples are worked off in blocks of about this many weights (16 MB of float64 each), so that
@@ -97,10 +102,10 @@ def metrics_row(
         - `auroc`, `average_precision` (the step sum, without interpolation) over all thresholds;
         - `brier`, `log_loss` (natural logarithm), and `ece`: the expected calibration error of
           the positive probability in 15 bins of equal width (Naeini et al. 2015);
-        - `recall_at_far_1pct`, `recall_at_far_0_1pct`: the largest recall among the thresholds
-          that raise alarms on at most 1 % or 0.1 % of the same split's negatives. That threshold
-          is read off the split itself: the figures compare rankings and promise no operating
-          point;
+        - `recall_at_far_5pct`, `recall_at_far_1pct`, `recall_at_far_0_1pct`: the largest recall
+          among the thresholds that raise alarms on at most 5 %, 1 % or 0.1 % of the same split's
+          negatives. That threshold is read off the split itself: the figures compare rankings and
+          promise no operating point;
         - `precision_at_prevalence`: what `precision_by_prevalence` returns, the precision where
           50, 20, 5 or 1 % of the patches are cracked.
 

@@ -1,13 +1,22 @@
-"""The report of a run: pictures and one self-contained page, made from the run's files alone."""
+"""Pictures and one self-contained page of a run, or of a classifier on other sites.
+
+They are made from the files of its folder alone.
+"""
 
 import importlib
 from typing import Any
 
-__all__ = ["write_report", "write_search_pictures"]
+_HOMES = {
+    "write_report": "crackdet.report.report",
+    "write_search_pictures": "crackdet.report.report",
+    "write_sites_report": "crackdet.report.sites",
+}
+
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     # They import Matplotlib, which the words for a terminal do not need.
-    if name in __all__:
-        return getattr(importlib.import_module("crackdet.report.report"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'crackdet.report' has no attribute {name!r}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from crackdet.report.page_data import EmbeddedPicture, page_data
+from crackdet.report.page_data import EmbeddedPicture, Page, page_data
 from crackdet.report.run import Run
 
 
@@ -16,7 +16,12 @@ def render_page(run: Run, pictures: Mapping[str, EmbeddedPicture]) -> str:
         run: What the run's folder holds.
         pictures: The drawn pictures by name; those that are not there are left out.
     """
-    return ENVIRONMENT.get_template("page.html.j2").render(page=page_data(run), pictures=pictures)
+    return render(page_data(run), pictures)
+
+
+def render(page: Page, pictures: Mapping[str, EmbeddedPicture]) -> str:
+    """Returns a page as HTML, with those of its pictures that there are."""
+    return ENVIRONMENT.get_template("page.html.j2").render(page=page, pictures=pictures)
 
 
 def _valid_text(value: Any) -> Any:

@@ -23,6 +23,11 @@ METRIC_WORDS = {
     ),
     "auroc": ("AUROC", "number", "chance that a cracked image scores above a sound one"),
     "average_precision": ("Average precision", "number", "area under precision over recall"),
+    "recall_at_far_5pct": (
+        "Recall at 5 % false alarms",
+        "percent",
+        "with the threshold set on the same images",
+    ),
     "recall_at_far_1pct": (
         "Recall at 1 % false alarms",
         "percent",
@@ -44,9 +49,9 @@ def percent(value: float | None) -> str:
     return MISSING if value is None else f"{100 * value:.2f} %"
 
 
-def number(value: float | None) -> str:
-    """Returns a number with four decimals."""
-    return MISSING if value is None else f"{value:.4f}"
+def number(value: float | None, decimals: int = 4) -> str:
+    """Returns a number with four decimals, or as many as are wanted."""
+    return MISSING if value is None else f"{value:.{decimals}f}"
 
 
 def written(name: str, value: float | None) -> str:

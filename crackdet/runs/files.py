@@ -19,6 +19,10 @@ FOLDS = "folds"  # of a cross-validation
 CACHE = "cache"
 SEARCH = "search"
 
+# Other sites, in a folder of their own with PREDICTIONS, PICTURES and REPORT.
+SITES = "sites.json"
+SITES_TABLE = "sites.csv"
+
 # A search, which is a run's folder SEARCH or stands alone.
 SEARCH_OPTIONS = "search.json"
 SEARCH_LOCK = ".lock"

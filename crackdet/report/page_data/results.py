@@ -167,6 +167,7 @@ def metrics_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Met
     measured = [
         MetricRow(title, [(written(name, r[name]), interval(name, r)) for r in rows], meaning)
         for name, (title, _, meaning) in METRIC_WORDS.items()
+        if all(name in r for r in rows)  # runs of earlier versions have fewer
     ]
     return MetricsTable(
         caption=caption,

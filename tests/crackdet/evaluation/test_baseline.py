@@ -25,7 +25,7 @@ def test_scores_are_the_deviation_of_grey_values(data):
 
 def test_more_images_than_one_batch(monkeypatch, data):
     whole = baseline_scores(data.train)
-    monkeypatch.setattr("crackdet.evaluation.baseline._BATCH", 7)
+    monkeypatch.setattr("crackdet.evaluation.filters._BATCH", 7)
     assert np.array_equal(baseline_scores(data.train), whole)
 
 

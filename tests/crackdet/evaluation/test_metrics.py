@@ -49,6 +49,7 @@ def test_row_equals_scikit_learn(seed, ties):
         "brier": sklearn.metrics.brier_score_loss(labels, scores),
         "log_loss": sklearn.metrics.log_loss(labels, scores),
         "ece": expected_calibration_error(labels, scores),
+        "recall_at_far_5pct": recall_at(labels, scores, 0.05),
         "recall_at_far_1pct": recall_at(labels, scores, 0.01),
         "recall_at_far_0_1pct": recall_at(labels, scores, 0.001),
     }
