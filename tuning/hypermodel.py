@@ -16,16 +16,14 @@ from crackdet.data.splits import ImageSplit
 from crackdet.features import FeatureCache, Uncached
 from crackdet.images import ImageSize, height_and_width
 from crackdet.models import new_classifier, replace_head, set_unfreeze_depth
-from crackdet.models.units import DROPOUT_NAME, HEAD_NAME, POOLING_NAME
-from crackdet.models.weights import weights_record
+from crackdet.models.heads import copy_head, pooling_of
+from crackdet.models.weights import pooling_in, weights_record
 from crackdet.runs.history import REPORTED
 from crackdet.seeds import set_seed
 from crackdet.training import fit
 from crackdet.training.fitting import is_augmented
 from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace
-
-_HEAD = (POOLING_NAME, DROPOUT_NAME, HEAD_NAME)
 
 # What builds the classifier of a trial, with the arguments of `crackdet.models.new_classifier`.
 Classifier = Callable[..., keras.Model]
@@ -42,6 +40,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         num_classes: Number of classes.
         space: What is searched. Defaults to `SearchSpace()`.
         alpha: Width of MobileNetV2.
+        pooling: What is decided from: "average", "gem" or "local"; None for that of the weights.
         weights: Starting weights: "imagenet", "concrete", None or a path.
         strength: Strength of `crackdet.layers.augmentation`; 0 for none. With `views=1` no
             augmentation takes place.
@@ -73,6 +72,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         num_classes: int = 2,
         space: SearchSpace | None = None,
         alpha: float = 1.0,
+        pooling: str | None = None,
         weights: str | Path | None = "imagenet",
         strength: float = 1.0,
         epochs: int = 3,
@@ -88,6 +88,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
         self.num_classes = num_classes
         self.space = space or SearchSpace()
         self.alpha = alpha
+        self.pooling = pooling
         self.weights = weights
         self.strength = strength
         self.epochs = epochs
@@ -114,6 +115,7 @@ class CrackHyperModel(keras_tuner.HyperModel):
             unfreeze_depth=values["unfreeze_depth"],
             dropout=values["dropout"],
             alpha=self.alpha,
+            pooling=self.pooling,
             weights=self.weights,
             strength=self.strength if is_augmented(self.views) else 0,
             seed=seed,
@@ -129,15 +131,14 @@ class CrackHyperModel(keras_tuner.HyperModel):
             model: A model of `build`, with the weights that it was built with.
             hp: KerasTuner's hyperparameters.
         """
-        if tuple(layer.name for layer in model.layers[-3:]) != _HEAD:
+        if pooling_of(model) is None:
             return self.build(hp)
         values = self.space.values(hp)
         seed = self._execution_seed(values)
-        head = model.get_layer(HEAD_NAME).get_weights()
         outputs = model.output_shape[-1]  # those of the `classifier`, whatever it was told
         rebuilt = replace_head(model, outputs, dropout=values["dropout"], seed=seed)
         if self.weights not in (None, "imagenet"):  # which carry a head
-            rebuilt.get_layer(HEAD_NAME).set_weights(head)
+            copy_head(rebuilt, model)
         return set_unfreeze_depth(rebuilt, values["unfreeze_depth"])
 
     def backbone(self) -> tuple:
@@ -146,7 +147,18 @@ class CrackHyperModel(keras_tuner.HyperModel):
         size = height_and_width(self.image_size)
         weights = weights_record(self.weights)
         seed = self.view_seed if weights is None else None
-        return self.classifier, size, self.num_classes, self.alpha, weights, strength, seed
+        kind = self.alpha, self.pooling
+        return self.classifier, size, self.num_classes, *kind, weights, strength, seed
+
+    def trains_heads_together(self) -> bool:
+        """Whether trials of the head alone share their steps, see `crackdet.training.fit_heads`.
+
+        A `classifier` of one's own tells it when it has built them.
+        """
+        pooling = self.pooling
+        if pooling is None and self.classifier is new_classifier:
+            pooling = pooling_in(self.weights)
+        return pooling in (None, "average")
 
     def fit(
         self,

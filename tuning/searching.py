@@ -15,6 +15,7 @@ from crackdet.data import CrackData
 from crackdet.features import FeatureCache, Uncached
 from crackdet.files import write_json
 from crackdet.models import new_classifier
+from crackdet.models.heads import check_pooling
 from crackdet.models.weights import check_weights, weights_record
 from crackdet.runs import files
 from crackdet.runs.record import versions
@@ -24,7 +25,7 @@ from tuning.display import Display
 from tuning.executors import local_executor
 from tuning.executors.memory import default_workers
 from tuning.halving import Rung, plan_rungs
-from tuning.hypermodel import Classifier
+from tuning.hypermodel import Classifier, CrackHyperModel
 from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import Leaderboard
 from tuning.ledger import Ledger
@@ -56,6 +57,7 @@ def search(
     classifier: Classifier = new_classifier,
     seed: int = 0,
     alpha: float = 1.0,
+    pooling: str | None = None,
     weights: str | Path | None = "imagenet",
     keep_checkpoints: int = 3,
     verbose: int = 1,
@@ -127,6 +129,9 @@ def search(
         seed: Seed of the search, 0 or more. On one machine, and with a cache that is empty or was
             left by the same search, it repeats the trials to the bit.
         alpha: Width of MobileNetV2.
+        pooling: What is decided from: "average", "gem" or "local", see
+            `crackdet.models.mobilenet_v2_classifier`; None for that of the weights. Heads of
+            another than "average" are trained one by one.
         weights: Starting weights: "imagenet", "concrete", None or a path. A search goes on only
             from the same content.
         keep_checkpoints: Of how many best trials the weights are kept.
@@ -163,7 +168,8 @@ def search(
     _check_pruning(pruning, halving_factor, tuner)
     _check_halving(halving_factor, search_images)
     if classifier is new_classifier:
-        check_weights(weights, alpha, len(data.class_names))
+        check_pooling(pooling)
+        check_weights(weights, alpha, len(data.class_names), pooling)
     options = {
         "tuner": tuner,
         "max_trials": max_trials,
@@ -178,6 +184,7 @@ def search(
         "classifier": f"{classifier.__module__}.{classifier.__qualname__}",
         "seed": seed,
         "alpha": alpha,
+        "pooling": pooling,
         "weights": weights_record(weights),
         "image_size": list(data.train.image_size),
         "batch_size": data.train.batch_size,
@@ -229,6 +236,7 @@ def search(
                 "num_classes": len(data.class_names),
                 "space": space,
                 "alpha": alpha,
+                "pooling": pooling,
                 "weights": weights,
                 "epochs": epochs,
                 "views": views,
@@ -253,7 +261,10 @@ def search(
         deepest = () if tuner in INDEPENDENT else (space.high("unfreeze_depth"),)
         with _open(executor) as running:
             jobs = Jobs(recipe, data, board, running, say=display.say, ahead=deepest, seed=seed)
-            _run(ledger, jobs, display, workers, 1 if views is None else WIDTH)
+            together = (
+                views is not None and CrackHyperModel(**recipe.hypermodel).trains_heads_together()
+            )
+            _run(ledger, jobs, display, workers, WIDTH if together else 1)
         best = write_best(display, len(planned) + max_trials - first)
         if own_cache:
             shutil.rmtree(folder / files.CACHE, ignore_errors=True)

@@ -110,7 +110,8 @@ def run_job(
         PicturesLeftOut: If a picture is needed, and none came along.
     """
     try:
-        if not any(task.depth for task in tasks):
+        together = CrackHyperModel(**recipe.hypermodel).trains_heads_together()
+        if together and not any(task.depth for task in tasks):
             with contextlib.suppress(NotCached, CacheTooSmall):
                 return _run_heads(recipe, data, tasks, others, checkpoint_cutoff)
         return [_run_alone(recipe, data, task, others, checkpoint_cutoff) for task in tasks]

@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "positive": None,
     "labels": None,
     "alpha": 1.0,
+    "pooling": None,
     "weights": "imagenet",
     "tuner": "bayesian",
     "max_trials": 12,

@@ -65,6 +65,12 @@ OPTIONS = {
     ),
     # crackdet.models.mobilenet_v2_classifier
     "alpha": Option(real(0, open_low=True), "A", "width of MobileNetV2"),
+    "pooling": Option(
+        optional(one_of("average", "gem", "local")),
+        "NAME",
+        "what is decided from: average, gem, or local, the highest places of a crack map too; none "
+        "for that of the weights, or else average",
+    ),
     "weights": Option(
         optional(str),
         "W",
@@ -149,7 +155,7 @@ GROUPS = ("group_by", "groups")
 LABELLING = ("positive", "labels")
 CUTTING = ("validation_fraction", "test_fraction", *GROUPS, "audit", *LABELLING, "seed")
 LOADING = ("image_size", "batch_size", *CUTTING)
-BACKBONE = ("alpha", "weights")
+BACKBONE = ("alpha", "pooling", "weights")
 SEARCH = (
     "tuner",
     "max_trials",

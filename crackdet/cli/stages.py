@@ -97,7 +97,7 @@ def check_weights(options: Options) -> None:
     from crackdet.models.weights import check_weights as check
 
     try:
-        check(options["weights"], options["alpha"], num_classes=2)
+        check(options["weights"], options["alpha"], 2, options["pooling"])
     except (CrackdetError, ValueError) as error:
         raise UsageError(
             f"--weights {options['weights']}: {error} Give imagenet, a preset, a .keras or "
@@ -131,6 +131,7 @@ def search_stage(
             mixed_precision=options["mixed_precision"],
             seed=options["seed"],
             alpha=options["alpha"],
+            pooling=options["pooling"],
             weights=options["weights"],
             verbose=arguments.verbose,
         )
@@ -314,6 +315,7 @@ def new_model(options: Options, dropout: float, unfreeze_depth: int) -> "keras.M
         unfreeze_depth=unfreeze_depth,
         dropout=dropout,
         alpha=options["alpha"],
+        pooling=options["pooling"],
         weights=options["weights"],
         seed=options["seed"],
     )

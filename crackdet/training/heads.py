@@ -11,6 +11,7 @@ from crackdet.data.dataset import CrackData
 from crackdet.devices import jit_compile
 from crackdet.features import FeatureBatches, FeatureCache, Uncached
 from crackdet.models import unfreeze_depth
+from crackdet.models.heads import pooling_of
 from crackdet.models.units import DROPOUT_NAME, HEAD_NAME, POOLING_NAME
 from crackdet.runs.history import METRICS, is_best_so_far, should_stop
 from crackdet.seeds import reseed
@@ -37,6 +38,9 @@ def fit_heads(
 ) -> list[keras.callbacks.History | None]:
     """Trains the heads of several classifiers on one frozen backbone, all in the same steps.
 
+    For heads of `pooling="average"`, which are trained on one row of features an image. Those of
+    other poolings are trained one by one, with `fit`.
+
     A step of one head is so small that nearly all of its time goes by around it. Here one step
     serves all of them, each with its own order of images, dropout, learning rate and Adam, so that
     each comes out as from `fit(model, data, ...)` with its seed, but for rounding.
@@ -60,8 +64,8 @@ def fit_heads(
         head whose loss was not a number at some epoch, and which is left untrained.
 
     Raises:
-        ValueError: If an argument is wrong, or the models are trained deeper or have different
-            backbones.
+        ValueError: If an argument is wrong, or the models are trained deeper, have different
+            backbones or heads of another pooling.
         CrackdetError: As `FeatureCache.features`.
         NotCached: If the cache is an `Uncached`.
 
@@ -306,6 +310,12 @@ def _check(
         )
     if any(unfreeze_depth(model) for model in models):
         raise ValueError("Expected models of unfreeze depth 0.")
+    for model in models:
+        if (pooling := pooling_of(model)) != "average":
+            raise ValueError(
+                "Expected heads of pooling 'average'; others are trained one by one, with `fit`. "
+                f"Received: pooling={pooling!r}"
+            )
     before = [model.get_layer(POOLING_NAME).input._keras_history.operation for model in models]
     if any(layer is not before[0] for layer in before):
         raise ValueError("Expected models that share their backbone, as replace_head makes them.")

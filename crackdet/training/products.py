@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from crackdet.devices import has_gpu
+from crackdet.models.units import CRACK_MAP_NAME
 
 
 def takes_products() -> bool:
@@ -27,12 +28,14 @@ def pointwise_as_products(model: keras.Model, dtype: str | None = None) -> Itera
     Args:
         model: Its own layers are changed while the context lasts, and with them what is traced
             in it.
-        dtype: What their factors are rounded to, such as "bfloat16"; None for the layers' own.
+        dtype: What the factors of all but the head's are rounded to, such as "bfloat16"; None for
+            the layers' own.
     """
     candidates = model.layers if takes_products() else []
     layers = [layer for layer in candidates if _is_pointwise(layer)]
     for layer in layers:
-        layer.convolution_op = functools.partial(_product, layer.filters, dtype)
+        rounded = None if layer.name == CRACK_MAP_NAME else dtype  # the head stays as it is
+        layer.convolution_op = functools.partial(_product, layer.filters, rounded)
     try:
         yield
     finally:

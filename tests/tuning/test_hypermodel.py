@@ -217,21 +217,27 @@ def test_a_rebuilt_model_is_the_one_that_would_be_built(data):
 def loaded_classifier(*arguments, weights, **options):
     """A stand-in whose weights, unless they are none, carry a head."""
     model = standin_classifier(*arguments, **options)
-    if weights is not None:
-        head = model.get_layer("predictions")
-        head.set_weights([np.full_like(each, weights) for each in head.get_weights()])
+    for layer in model.layers if weights is not None else ():
+        if layer.name in ("crack_map", "predictions"):
+            layer.set_weights([np.full_like(each, weights) for each in layer.get_weights()])
     return model
 
 
-@pytest.mark.parametrize("weights", ["0.5", None])
-def test_a_rebuilt_model_starts_from_the_head_that_its_weights_carry(weights):
+@pytest.mark.parametrize(
+    ("weights", "pooling"), [("0.5", None), (None, None), ("0.5", "local"), (None, "local")]
+)
+def test_a_rebuilt_model_starts_from_the_head_that_its_weights_carry(weights, pooling):
     values = {"learning_rate": 1e-3, "dropout": 0.1, "unfreeze_depth": 0}
-    hypermodel = CrackHyperModel(SIZE, classifier=loaded_classifier, weights=weights, seed=7)
+    hypermodel = CrackHyperModel(
+        SIZE, classifier=loaded_classifier, weights=weights, pooling=pooling, seed=7
+    )
+    assert hypermodel.trains_heads_together() == (pooling is None)
     base = hypermodel.build(drawn(**values))
     rebuilt = hypermodel.rebuild(base, drawn(**values | {"dropout": 0.4}))
     assert rebuilt.get_layer("Conv_1") is base.get_layer("Conv_1")
-    kernel, bias = rebuilt.get_layer("predictions").get_weights()
-    assert (kernel == 0.5).all() == (bias == 0.5).all() == (weights is not None)
+    for name in ["predictions", *(["crack_map"] if pooling else [])]:
+        kernel, bias = rebuilt.get_layer(name).get_weights()
+        assert (kernel == 0.5).all() == (bias == 0.5).all() == (weights is not None)
 
 
 @pytest.mark.slow

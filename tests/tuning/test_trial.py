@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import warnings
 
 import h5py
 import keras
@@ -11,6 +12,7 @@ from sklearn.metrics import roc_curve
 import tuning.curves
 import tuning.pruning
 import tuning.trial
+from crackdet.errors import CrackdetWarning
 from crackdet.features import CacheTooSmall, FeatureCache, Uncached
 from crackdet.runs.files import checkpoint
 from crackdet.runs.trials import RECALL
@@ -236,6 +238,15 @@ def canned(monkeypatch, together):
 
 def checkpoints(outcomes):
     return [any("checkpoint" in name for name in outcome.files) for outcome in outcomes]
+
+
+def test_a_head_with_a_crack_map_is_trained_alone(data, settings):
+    recipe = Recipe({**settings, "pooling": "local"}, "val_loss")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CrackdetWarning)  # nothing was tried in vain
+        (outcome,) = run_job(recipe, data, HEADS[1:2])
+    assert not outcome.failed
+    assert np.isfinite(outcome.losses).all()
 
 
 def test_weights_that_would_not_be_kept_are_not_sent(data, recipe, together, canned):

@@ -11,7 +11,7 @@ from crackdet.data import CrackData
 from crackdet.features import CachedFeatures, FeatureBatches, FeatureCache
 from crackdet.features.store import FeatureStore
 from crackdet.models import split_at
-from crackdet.models.units import HEAD_NAME, POOLING_NAME, boundary
+from crackdet.models.units import CRACK_MAP_NAME, HEAD_NAME, POOLING_NAME, boundary
 from crackdet.training import fit
 
 MakeModel = Callable[..., keras.Model]
@@ -74,6 +74,24 @@ def test_all_tensors_are_kept_and_trained_on(
     np.testing.assert_allclose(probabilities, local.predict(data.test, verbose=0), atol=5e-3)
     history = fit(local, data, epochs=2, head_epochs=0, views=1, cache=cache, verbose=0).history
     loss = -np.log(cache.predict(local, data.validation)[range(20), data.validation.labels]).mean()
+    assert loss == pytest.approx(min(history["val_loss"]), rel=1e-3)
+
+
+def test_a_crack_map_is_trained_on_kept_features(
+    make_model: MakeModel, data: CrackData, tmp_path: Path
+) -> None:
+    """By the head's phase too, whose features hold the map's input beside the pooled ones."""
+    model, cache = make_model(2, pooling="local"), FeatureCache(tmp_path, engine="keras", verbose=0)
+    before = model.get_layer(CRACK_MAP_NAME).get_weights()[0]
+    options = {"epochs": 2, "head_epochs": 1, "views": 1, "cache": cache, "verbose": 0}
+    history = fit(model, data, learning_rate=1e-2, **options).history
+    assert history["phase"] == ["head", "fine_tune"]
+    assert np.abs(model.get_layer(CRACK_MAP_NAME).get_weights()[0] - before).max() > 1e-3
+    np.testing.assert_allclose(
+        cache.predict(model, data.test), model.predict(data.test.in_order(), verbose=0), atol=5e-3
+    )
+    probabilities = cache.predict(model, data.validation)
+    loss = -np.log(probabilities[range(20), data.validation.labels]).mean()
     assert loss == pytest.approx(min(history["val_loss"]), rel=1e-3)
 
 

@@ -62,8 +62,9 @@ def test_the_cut_is_exact_and_the_head_is_trained(
     assert not prefix.trainable_weights
 
 
-@pytest.mark.parametrize("pooling", ["gem", "local"])
-@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
+@pytest.mark.parametrize(
+    ("pooling", "name"), [("gem", "model.weights.h5"), ("local", "model.keras")]
+)
 def test_a_file_says_its_pooling(poolings, images, tmp_path: Path, pooling: str, name: str) -> None:
     model, file = poolings[pooling], tmp_path / name
     model.save(file) if name == "model.keras" else model.save_weights(file)
@@ -73,8 +74,6 @@ def test_a_file_says_its_pooling(poolings, images, tmp_path: Path, pooling: str,
     np.testing.assert_array_equal(predict(again, images), predict(model, images))
     with pytest.raises(ValueError, match=f"exist for pooling '{pooling}'.*pooling='average'"):
         mobilenet_v2_classifier(64, pooling="average", **shared)
-    if name == "model.keras":
-        np.testing.assert_array_equal(predict(load_model(file), images), predict(model, images))
 
 
 def test_a_preset_says_its_pooling(poolings, images, tmp_path: Path, monkeypatch) -> None:

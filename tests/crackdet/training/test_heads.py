@@ -150,6 +150,8 @@ def test_models_that_share_nothing_are_refused(
         side_by_side([classifier, make_model()], data, cache, (0, 1))
     with pytest.raises(ValueError, match="depth 0"):
         side_by_side([make_model(2)], data, cache, (0,))
+    with pytest.raises(ValueError, match="pooling='local'"):
+        side_by_side([replace_head(classifier, pooling="local")], data, cache, (0,))
     with pytest.raises(ValueError, match="1 models, 2 learning rates, 1 seeds"):
         fit_heads([classifier], data, learning_rates=[1, 2], seeds=[0], cache=cache)
     for wrong in ({"learning_rates": [0.0]}, {"learning_rates": [1.0], "epochs": 0}):
