@@ -46,6 +46,7 @@ ORDER = (
     "crackdet.layers",
     "crackdet.models",
     "crackdet.data",
+    "crackdet.stress",
     "crackdet.features",
     "crackdet.training",
     "crackdet.evaluation",

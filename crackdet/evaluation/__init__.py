@@ -17,6 +17,7 @@ from crackdet.evaluation.calibration import (
 from crackdet.evaluation.filters import FILTERS, filter_scores
 from crackdet.evaluation.metrics import METRICS, metrics_row
 from crackdet.evaluation.prevalence import precision_at
+from crackdet.evaluation.stress import stress_score
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
 from crackdet.evaluation.trivial import compare_with_trivial
 
@@ -52,6 +53,7 @@ __all__ = [
     "operating_point",
     "precision_at",
     "reliability_bins",
+    "stress_score",
     "transfer",
 ]
 
