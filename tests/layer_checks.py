@@ -135,3 +135,77 @@ def _check_fit(layer: keras.layers.Layer, inputs: np.ndarray) -> None:
     model.compile("sgd", "mse")
     history = model.fit(inputs / 255, np.ones(len(inputs)), epochs=2, batch_size=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
+
+
+def check_painting_layer(
+    layer_class: type[keras.layers.Layer],
+    init_kwargs: dict[str, Any],
+    input_shape: tuple[int, ...],
+    folder: Path,
+) -> None:
+    """Checks what a `PaintingLayer` does with dictionaries: as `check_layer` does with images.
+
+    Args:
+        layer_class: The layer.
+        init_kwargs: Its arguments but `seed`.
+        input_shape: The shape of a batch of images, such as `(4, 32, 32, 3)`.
+        folder: An empty folder for a saved model.
+    """
+
+    def make(**kwargs: Any) -> keras.layers.Layer:
+        return layer_class(**init_kwargs, **kwargs, seed=0)
+
+    # A wall, not noise: on that nothing that is painted could be seen.
+    wall = np.random.default_rng(0).normal(150, 4, input_shape).astype("uint8")
+    inputs = {"images": wall, "labels": np.zeros(len(wall), "int32")}
+    layer = make()
+    first = layer(inputs, training=True)
+    assert {name: tuple(value.shape) for name, value in first.items()} == {
+        name: tuple(shape)
+        for name, shape in layer.compute_output_shape(
+            {name: value.shape for name, value in inputs.items()}
+        ).items()
+    }
+    assert (_dtype(first["images"]), _dtype(first["labels"])) == ("uint8", "int32")
+    # Equal seeds repeat, calls differ, nothing changes when not training, one image is a batch too.
+    config = type(layer).from_config(layer.get_config())
+    assert config.get_config() == layer.get_config()
+    again = config(inputs, training=True)
+    for name in first:
+        np.testing.assert_array_equal(_numpy(first[name]), _numpy(again[name]))
+    other = layer(inputs, training=True)
+    assert not np.array_equal(_numpy(first["images"]), _numpy(other["images"]))
+    np.testing.assert_array_equal(_numpy(layer(inputs, training=False)["images"]), inputs["images"])
+    single = layer({name: value[0] for name, value in inputs.items()}, training=True)
+    assert {name: tuple(value.shape) for name, value in single.items()} == {
+        name: tuple(value.shape[1:]) for name, value in first.items()
+    }
+    _check_painting_in_tf_data(make, inputs)
+    half = make(dtype="mixed_float16")({**inputs, "images": inputs["images"].astype("float32")})
+    assert _dtype(half["images"]) == "float16"
+    np.testing.assert_allclose(_numpy(half["images"]), _numpy(first["images"]), atol=0.7)
+    symbolic = {
+        name: keras.Input(value.shape[1:], dtype=str(value.dtype), name=name)
+        for name, value in inputs.items()
+    }
+    model = keras.Model(symbolic, make()(symbolic))
+    model.save(folder / "painting.keras")
+    loaded = keras.models.load_model(folder / "painting.keras", safe_mode=True)
+    assert loaded.layers[-1].get_config() == model.layers[-1].get_config()
+    np.testing.assert_array_equal(
+        _numpy(loaded(inputs, training=False)["images"]), inputs["images"]
+    )
+
+
+def _check_painting_in_tf_data(make: Any, inputs: dict[str, np.ndarray]) -> None:
+    """Inside tf.data, with batches of unknown size, an image is painted as by a direct call."""
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    layer = make()
+    dataset = tf.data.Dataset.from_tensor_slices(inputs).batch(len(inputs["labels"]))
+    mapped = next(iter(dataset.map(layer)))
+    direct = make()(inputs)
+    for name, value in direct.items():
+        np.testing.assert_allclose(_numpy(mapped[name]), _numpy(value), rtol=1e-5, atol=1)
