@@ -28,7 +28,8 @@ from crackdet.evaluation.filing import (
     written_score,
 )
 from crackdet.evaluation.metrics import metrics_row
-from crackdet.evaluation.samples import collect_samples
+from crackdet.evaluation.samples import collect_samples, stress_samples
+from crackdet.evaluation.stress import stress_score
 from crackdet.evaluation.threshold import choose_threshold
 from crackdet.evaluation.trivial import compare_with_trivial
 from crackdet.features import FeatureCache, Uncached
@@ -37,6 +38,7 @@ from crackdet.models import scale_logits
 from crackdet.models.known_images import KnownImages
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
+from crackdet.stress import StressSplit
 
 
 def evaluate(
@@ -226,6 +228,15 @@ def evaluate_run(
     }
     if stress is not None:
         metrics["stress"] = {"row": row_of(stress, calibrated, threshold)}
+    if isinstance(stress, StressSplit):
+        metrics["stress"] |= stress_score(
+            stress.labels,
+            calibrated,
+            stress.families,
+            stress.severities,
+            threshold=threshold,
+            groups=stress.groups,
+        )
     metrics["trivial"] = compare_with_trivial(
         data.test.labels,
         scores["test"],
@@ -238,6 +249,8 @@ def evaluate_run(
     samples = collect_samples(
         model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
     )
+    if isinstance(stress, StressSplit):
+        samples |= stress_samples(stress, calibrated, threshold=threshold)
     write_shown(run_dir, model, samples)
     metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}
     write_json(run_dir / files.METRICS, metrics)

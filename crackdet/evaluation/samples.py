@@ -6,14 +6,16 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crackdet.data import ImageSplit
+from crackdet.data import ImageSplit, resize
 from crackdet.layers import augmentation
 from crackdet.models.units import augmentation_of
+from crackdet.stress import StressSplit
 
 EXAMPLES = 9
 AUGMENTATIONS = 9
 PREDICTIONS = 16
 MISTAKES = 12
+STRESS_SIDE = 160
 _CLIP = float(np.finfo(np.float32).eps)
 
 
@@ -75,6 +77,35 @@ def collect_samples(
         "mistake_losses": losses[worst],
         "mistake_wrong": wrong[worst],
         "mistake_count": np.array(int(wrong.sum())),
+    }
+
+
+def stress_samples(
+    stress: StressSplit, scores: ArrayLike, *, threshold: float
+) -> dict[str, NDArray[Any]]:
+    """Returns a cracked picture of each family and severity, as the report shows them: small.
+
+    Args:
+        stress: The stress validation.
+        scores: Probabilities of the positive class on it, shape `(n,)`.
+        threshold: The decision threshold.
+
+    Returns:
+        A dictionary of arrays: `stress_images` uint8 `(k, height, width, 3)`, no side longer than
+        `STRESS_SIDE`, and of each its family, its severity and whether it is missed:
+        `stress_families`, `stress_severities`, `stress_wrong`.
+    """
+    first: dict[tuple[str, int], int] = {}
+    for index in np.flatnonzero(stress.labels == 1).tolist():
+        first.setdefault((stress.families[index], int(stress.severities[index])), index)
+    chosen = list(first.values())
+    shrink = min(1.0, STRESS_SIDE / max(stress.image_size))
+    size = (round(stress.image_size[0] * shrink), round(stress.image_size[1] * shrink))
+    return {
+        "stress_images": np.array([resize(stress.image(index), size) for index in chosen]),
+        "stress_families": np.array([family for family, _ in first]),
+        "stress_severities": np.array([severity for _, severity in first]),
+        "stress_wrong": np.asarray(scores)[chosen] < threshold,
     }
 
 

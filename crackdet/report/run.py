@@ -70,6 +70,12 @@ class Run:
         return found
 
     @property
+    def stress(self) -> Entries | None:
+        """What `stress_score` says of the run; None where it was not measured under stress."""
+        found: Entries | None = self.metrics.get("stress")
+        return found if found is not None and "families" in found else None
+
+    @property
     def judged(self) -> str:
         """How the images are called that judge the run: test, or cross-validated."""
         return "test" if self.cross_validation is None else "cross-validated"

@@ -13,7 +13,6 @@ PREDICTIONS = "predictions.csv"
 SAMPLES = "samples.npz"
 ARCHITECTURE = "architecture.json"
 METRICS = "metrics.json"
-STRESS = "stress.json"
 PICTURES = "pictures"
 REPORT = "report.html"
 FOLDS = "folds"  # of a cross-validation

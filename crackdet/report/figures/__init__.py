@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from crackdet.report.figures import curves, decisions, history, images, scores
+from crackdet.report.figures import curves, decisions, history, images, scores, stress
 from crackdet.report.figures.architecture import architecture
 from crackdet.report.figures.search import search_pictures
 from crackdet.report.figures.theme import Picture
@@ -19,6 +19,8 @@ def draw(run: Run) -> Iterator[Picture]:
         curves.precision_recall,
         scores.reliability,
         scores.histograms,
+        stress.stress_scores,
+        stress.stress_pictures,
         decisions.predicted_against_true,
         images.predictions,
         images.mistakes,

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
 
 import crackdet.evaluation.run as run
 from crackdet.data import CrackData
@@ -25,6 +26,7 @@ from crackdet.files import read_csv
 from crackdet.inference import load_classifier
 from crackdet.layers import augmentation
 from crackdet.models.record import read_record
+from crackdet.stress import StressSplit
 from tests.crackdet.evaluation.conftest import cracked_patches
 
 
@@ -97,7 +99,18 @@ def test_other_thresholds_come_from_the_scores_that_the_own_one_came_from(result
 
 def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_classifier):
     images, labels, groups = cracked_patches(60, 4, contrast=40.0)
-    stress = CrackData.from_arrays(*[(images, labels, groups)] * 3).validation
+    plain = CrackData.from_arrays(*[(images, labels, groups)] * 3).validation
+    stress = StressSplit(
+        "stress",
+        list(images),
+        labels,
+        keys=plain.keys,
+        digests=plain.digests,
+        groups=groups,
+        image_size=plain.image_size,
+        families=["rust", "rust", "twigs", "twigs"] * 15,
+        severities=np.arange(60) // 4 % 5 + 1,
+    )
     uncalibrated = trained.predict(images, verbose=0)
     metrics = evaluate_run(trained, line_classifier(7), data, tmp_path, stress=stress, bootstrap=0)
     assert metrics["temperature"] == pytest.approx(fit_temperature(uncalibrated, labels))
@@ -109,6 +122,15 @@ def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_cla
     row = metrics_row(labels, scores, threshold=metrics["threshold"], bootstrap=0)
     assert metrics["stress"]["row"]["ece"] == pytest.approx(row["ece"], abs=1e-4)
     assert metrics["after"]["validation"]["n"] == data.validation.num_images
+    rust = np.arange(60) % 4 < 2
+    area = metrics["stress"]["families"]["rust"]["auroc"]
+    assert area == pytest.approx(roc_auc_score(labels[rust], scores[rust]))
+    samples = np.load(tmp_path / "samples.npz")
+    shown = list(zip(samples["stress_families"], samples["stress_severities"], strict=True))
+    assert len(set(shown)) == len(shown) == len(samples["stress_images"])
+    cracked = (labels == 1) & rust & (stress.severities == 3)
+    missed = scores[cracked][0] < metrics["threshold"]
+    assert samples["stress_wrong"][shown.index(("rust", 3))] == missed
 
 
 def test_the_saved_model_is_the_one_that_was_measured(result, data):

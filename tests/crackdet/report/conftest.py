@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from crackdet.evaluation import choose_threshold, metrics_row
+from crackdet.evaluation import choose_threshold, metrics_row, stress_score
 from crackdet.files import write_json
 from crackdet.runs.files import PICTURES, REPORT, SEARCH, SEARCH_OPTIONS
 from crackdet.runs.trials import COMPLETED, FAILED, write_trials
@@ -84,6 +84,7 @@ def write_run(folder, *, seed=0, skill=5.0, notes=""):
             "direction": "above",
             **{name: row(name, "contrast", 12.4, **contrast) for name in ("validation", "test")},
         },
+        "stress": _stress(random, threshold),
         "seconds": {"data": 12.3, "search": 81.2, "fit": 40.04, "evaluation": 9.9},
     }
     write_json(folder / "metrics.json", metrics)
@@ -93,6 +94,13 @@ def write_run(folder, *, seed=0, skill=5.0, notes=""):
     _write_search(folder / SEARCH, random)
     np.savez_compressed(folder / "samples.npz", **_samples(random, splits["test"], threshold))
     return folder
+
+
+def _stress(random, threshold):
+    label, kind = np.arange(240) % 2, np.arange(240) // 2
+    score = expit(3 * (label - 0.5) + random.normal(0, 1.5, 240))
+    families = [("joints", "rust", "twigs")[number % 3] for number in kind]
+    return stress_score(label, score, families, kind // 3 % 5 + 1, threshold=threshold)
 
 
 def _split(random, name, count, skill):
@@ -153,6 +161,10 @@ def _samples(random, test, threshold):
         **pick("mistake", worst),
         "mistake_wrong": wrong[worst],
         "mistake_count": np.array(int(wrong.sum())),
+        "stress_images": images(np.ones(15, int)),
+        "stress_families": np.repeat(["joints", "rust", "twigs"], 5),
+        "stress_severities": np.arange(15) % 5 + 1,
+        "stress_wrong": np.arange(15) % 5 == 4,
     }
 
 

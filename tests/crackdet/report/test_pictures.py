@@ -1,5 +1,6 @@
 """What the pictures draw, read back from their figures."""
 
+import dataclasses
 import shutil
 
 import matplotlib.colors
@@ -10,7 +11,8 @@ import sklearn.metrics
 from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
 from crackdet.report import write_report, write_search_pictures
-from crackdet.report.figures import curves, decisions, images, scores, search_pictures
+from crackdet.report.entries import Entries
+from crackdet.report.figures import curves, decisions, images, scores, search_pictures, stress
 from crackdet.report.figures.architecture import architecture, merge_alike
 from crackdet.report.figures.history import history
 from crackdet.report.figures.theme import VERMILION
@@ -50,6 +52,40 @@ def test_confusion_has_true_classes_on_rows_negative_first(run):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["negative", "positive"]
     bottom, top = axes.get_ylim()
     assert bottom > top  # Row 0, negative, is at the top.
+
+
+def test_areas_under_stress_stand_in_their_cells(run):
+    axes = stress.stress_scores(run).figure.axes[0]
+    texts = {text.get_position(): text.get_text() for text in axes.texts}
+    families = run.metrics["stress"]["families"]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [*families, "mean"]
+    for row, name in enumerate(families):
+        for column, severity in enumerate("12345"):
+            area = families[name]["severities"][severity]["auroc"]
+            assert texts[(column, row)] == f"{area:.2f}"
+        assert texts[(5, row)] == f"{families[name]['auroc']:.2f}"
+    assert texts[(5, len(names) - 1)] == f"{run.metrics['stress']['score']:.2f}"
+
+
+def test_missed_cracks_under_stress_have_a_red_border(run):
+    axes = stress.stress_pictures(run).figure.axes
+    red = [
+        each.spines["top"].get_edgecolor() == matplotlib.colors.to_rgba(VERMILION) for each in axes
+    ]
+    assert red == run.samples["stress_wrong"].tolist()
+    assert [each.get_title(loc="left") for each in axes[::5]] == ["joints", "rust", "twigs"]
+
+
+def test_a_run_without_stress_has_no_picture_of_it(run):
+    def fail(name):
+        raise AssertionError(name)
+
+    kept = {key: value for key, value in run.metrics.items() if key != "stress"}
+    images = {key: value for key, value in run.samples.items() if not key.startswith("stress")}
+    other = dataclasses.replace(run, metrics=Entries(kept, fail), samples=Entries(images, fail))
+    assert stress.stress_scores(other) is None
+    assert stress.stress_pictures(other) is None
 
 
 def test_roc_is_the_curve_and_the_point_of_the_row(run):
