@@ -42,8 +42,7 @@ def compression_error(luma: Any, quality: Any) -> Any:
     blocks = _to_blocks(padded)
     steps = keras.ops.expand_dims(_steps(quality), 1)
     transform = _cosine_transform()
-    coefficients = keras.ops.matmul(blocks, transform.T)
-    # The error alone is transformed back: of the mean of a block, too, for libjpeg subtracts 128.
+    coefficients = keras.ops.matmul(blocks - 128, transform.T)
     error = keras.ops.round(coefficients / steps) * steps - coefficients
     return _from_blocks(keras.ops.matmul(error, transform), padded.shape[1:])[:, :height, :width]
 

@@ -32,6 +32,8 @@ FAULTS = {
     "saturation": 0.6,
     "compression": 0.5,
 }
+# What is drawn for each image beside its faults: their sizes, by their names, and these.
+_DRAWS = (*FAULTS, "direction", "blocky", "row", "column", "dark", "tint")
 MAX_STRENGTH = 2.0
 # The brightness of red, green and blue (ITU-R BT.601, as in JPEG).
 _LUMA = np.array([[0.299, 0.587, 0.114]], "float32")
@@ -48,7 +50,7 @@ class RandomCamera(PaintingLayer):
     - `"motion"`: a shake by 2 to 8 pixels along rows or columns.
     - `"resolution"`: a grid up to 3 times as coarse, shown anything from smooth to blocky.
     - `"exposure"`: 0.6 to 1.4 times as much light.
-    - `"vignetting"`: light that falls off from a point in or outside the image.
+    - `"vignetting"`: light that falls off from a point of the image, to a third at the farthest.
     - `"noise"`: of the sensor, a standard deviation of 1 to 12 grey levels at white, log-uniform,
       less in the dark as the photons are fewer, fine or with grains of 2 pixels.
     - `"gamma"`: exponents from 0.7 to 1.4, log-uniform.
@@ -126,48 +128,53 @@ class _Camera:
     """The faults of a batch's cameras. Each step takes and returns planes in [0, 255]."""
 
     def __init__(self, draws: Draws, strength: float, faults: Sequence[str]) -> None:
-        self.draws = draws
         self.strength = strength
         self.faults = faults
+        rates = [rate if fault in faults else 0.0 for fault, rate in FAULTS.items()]
+        rates = keras.ops.convert_to_tensor(rates, "float32")
+        # At once, for the many small steps of a draw take longer than its numbers.
+        occurs = draws.fork("occurs").chance(rates, (len(FAULTS),))
+        units = draws.fork("sizes").uniform(shape=(len(_DRAWS),))
+        self._occurs = {name: occurs[:, i : i + 1] for i, name in enumerate(FAULTS)}
+        self._units = {name: units[:, i : i + 1] for i, name in enumerate(_DRAWS)}
+        self._grain = draws.fork("grain")
 
     def expose(self, planes: Any) -> Any:
         """Lens and exposure: all that is a mean of pixels, or a factor of rows and columns."""
         if not self._any("focus", "motion", "resolution", "exposure", "vignetting"):
             return planes
+        along_rows = keras.ops.cast(self._units["direction"] < 0.5, "float32")
         light = keras.ops.exp(self._between("exposure", -0.5, 0.35))
-        along_rows = self.draws.fork("direction").chance(0.5, (1,))
-        rows = self._sampling(planes.shape[2], along_rows, "rows") * keras.ops.expand_dims(light, 1)
-        columns = self._sampling(planes.shape[3], 1 - along_rows, "columns")
-        return resample(planes, rows, columns)
+        rows = self._sampling(planes.shape[2], along_rows, "row")
+        columns = self._sampling(planes.shape[3], 1 - along_rows, "column")
+        return resample(planes, rows * keras.ops.expand_dims(light, -1), columns)
 
     def _sampling(self, length: int, shaken: Any, axis: str) -> Any:
         """The weights of pixels along an axis, dimmed towards the corners."""
         pixels = keras.ops.arange(length, dtype="float32")
         coarseness = 1 + self._between("resolution", 0, 2)
-        blocky = self.draws.fork("blocky").uniform(shape=(1,))
         nearest = (keras.ops.floor((pixels + 0.5) / coarseness) + 0.5) * coarseness - 0.5
+        centres = pixels + self._units["blocky"] * (nearest - pixels)
         # A box smoothed by one as wide, of width w, has the variance w ** 2 / 6.
         blur = math.sqrt(6) * self._log_between("focus", 0.3, 1.8)
         narrow = keras.ops.maximum(blur, coarseness)
         wide = narrow + shaken * self._log_between("motion", 2, 8)
-        weights = sampling_weights(pixels + blocky * (nearest - pixels), wide, narrow, length)
-        if "vignetting" not in self.faults:
+        weights = sampling_weights(centres, wide, narrow, length)
+        if not self._any("vignetting"):
             return weights
-        middle = self.draws.fork("middle").fork(axis).uniform(-1.5, 1.5, (1,))
-        from_middle = (2 * pixels + 1) / length - 1 - middle
-        dimming = keras.ops.exp(-self._between("vignetting", 0, 0.3) * from_middle * from_middle)
+        from_middle = 2 * ((pixels + 0.5) / length - self._units[axis])
+        dimming = keras.ops.exp(-self._between("vignetting", 0, 0.15) * from_middle * from_middle)
         return weights * keras.ops.expand_dims(dimming, -1)
 
     def add_noise(self, planes: Any) -> Any:
         """The sensor's noise, whose variance grows with the light that falls on a pixel."""
         if not self._any("noise"):
             return planes
-        draws = self.draws.fork("sensor")
         level = _for_planes(self._log_between("noise", 1, 12))
         # The share of the variance that is there in the dark.
-        dark = draws.uniform(0.05, 0.6, (1, 1, 1))
+        dark = _for_planes(0.05 + 0.55 * self._units["dark"])
         variance = dark + (1 - dark) / 255 * keras.ops.relu(planes)
-        grain = _grain(draws, tuple(planes.shape[1:]))
+        grain = _grain(self._grain, tuple(planes.shape[1:]))
         return planes + grain * (level * keras.ops.sqrt(variance))
 
     def develop(self, planes: Any) -> Any:
@@ -179,14 +186,12 @@ class _Camera:
             planes = 255 * keras.ops.exp(exponent * logarithm)
         if not self._any("contrast", "white_balance", "saturation"):
             return planes
-        # Saturation is linear so that its lowest value is 0, where a picture is grey.
-        saturation = keras.ops.relu(1 + self._between("saturation", -1, 0.3))
         grey = keras.ops.convert_to_tensor(np.tile(_LUMA, (3, 1)))
-        same = keras.ops.eye(3, dtype="float32")
-        colours = grey + keras.ops.expand_dims(saturation, -1) * (same - grey)
-        colours = colours * keras.ops.expand_dims(self._colour_cast(), 1)
+        saturation = keras.ops.relu(1 + self._between("saturation", -1, 0.3))
+        colourful = keras.ops.eye(3, dtype="float32") - grey
+        colours = grey + keras.ops.expand_dims(saturation, -1) * colourful
         contrast = keras.ops.exp(self._between("contrast", -0.5, 0.25))
-        colours = colours * keras.ops.expand_dims(contrast, -1)
+        colours = colours * keras.ops.expand_dims(contrast * self._colour_cast(), 1)
         height, width = planes.shape[2:]
         flat = keras.ops.matmul(colours, keras.ops.reshape(planes, (-1, 3, height * width)))
         flat = flat + keras.ops.expand_dims(127.5 * (1 - contrast), -1)
@@ -207,27 +212,21 @@ class _Camera:
         flat = keras.ops.reshape(planes, (-1, 3, height * width))
         luma = keras.ops.reshape(keras.ops.matmul(_LUMA, flat), (-1, height, width))
         worst = max(95 - 75 * self.strength, 5)
-        quality = self.draws.fork("quality").uniform(worst, 95.0, (1,))
-        error = compression_error(luma, quality)
-        return planes + _for_planes(self._occurs("compression")) * keras.ops.expand_dims(error, 1)
+        error = compression_error(luma, worst + (95 - worst) * self._units["compression"])
+        return planes + _for_planes(self._occurs["compression"]) * keras.ops.expand_dims(error, 1)
 
     def _any(self, *faults: str) -> bool:
         return any(fault in self.faults for fault in faults)
 
-    def _occurs(self, fault: str) -> Any:
-        """1 where an image has a fault, else 0: `(batch, 1)`."""
-        rate = FAULTS[fault] if fault in self.faults else 0.0
-        return self.draws.fork(fault).chance(rate, (1,))
-
-    def _between(self, fault: str, low: float, high: float, what: str = "size") -> Any:
+    def _between(self, fault: str, low: float, high: float, unit: str = "") -> Any:
         """Uniform draws `(batch, 1)` in proportion to the strength; 0 without the fault."""
-        drawn = self.draws.fork(fault).fork(what).uniform(float(low), float(high), (1,))
-        return self._occurs(fault) * drawn * self.strength
+        drawn = low + (high - low) * self._units[unit or fault]
+        return self._occurs[fault] * drawn * self.strength
 
     def _log_between(self, fault: str, low: float, high: float) -> Any:
         """Likewise, the logarithms uniform."""
-        drawn = self.draws.fork(fault).fork("size").log_uniform(low, high, (1,))
-        return self._occurs(fault) * drawn * self.strength
+        drawn = low * keras.ops.exp(math.log(high / low) * self._units[fault])
+        return self._occurs[fault] * drawn * self.strength
 
 
 def _for_planes(values: Any) -> Any:
@@ -241,13 +240,12 @@ def _grain(draws: Draws, shape: tuple[int, int, int]) -> Any:
     than all the rest of the camera.
     """
     channels, height, width = shape
-    rows = draws.uniform(0.0, float(_NOISE_ROWS), (channels, height + 1))
     coarse = draws.chance(0.5, (1, 1))
-    rows = keras.ops.cast(rows + coarse * _NOISE_ROWS, "int32")
-    noise = keras.ops.take(_noise_rows(width), rows, axis=0)
+    rows = draws.uniform(0.0, float(_NOISE_ROWS), (channels, height + 1)) + coarse * _NOISE_ROWS
+    noise = keras.ops.take(_noise_rows(width), keras.ops.cast(rows, "int32"), axis=0)
     coarse = keras.ops.expand_dims(coarse, -1)
-    below = coarse * math.sqrt(0.5)
-    return noise[:, :, 1:] * (1 - coarse + below) + noise[:, :, :-1] * below
+    above = coarse * math.sqrt(0.5)
+    return noise[:, :, 1:] * (1 - coarse + above) + noise[:, :, :-1] * above
 
 
 @functools.lru_cache(maxsize=4)

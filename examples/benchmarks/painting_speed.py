@@ -1,0 +1,112 @@
+"""How many patches a second the layers that paint and augment make, beside Keras' RandAugment.
+
+    python examples/benchmarks/painting_speed.py
+
+Each layer takes a batch in turn, round after round, so that a machine whose speed changes serves
+all alike; a figure is that of the layer's best round. "compiled" is a `keras.Model` of it, as
+painted views are made for the feature cache; "eager" is the layer called on tensors. On the backend
+and the GPU that Keras finds.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from measuring import Results, free_path, in_words, machine, say
+from patches import make_patches
+
+from crackdet import layers
+from crackdet.devices import jit_compile
+
+Batch = dict[str, Any]
+BASELINE = "keras.layers.RandAugment"
+
+
+def subjects() -> dict[str, Callable[[Batch], Any]]:
+    """What is measured: functions of a dictionary of images and labels."""
+    augmentation, painting = layers.augmentation(seed=0), layers.painting(seed=0)
+    rand_augment = keras.layers.RandAugment(value_range=(0, 255), seed=0)
+    alone = {type(layer).__name__: layer for layer in painting.layers}
+    return {
+        BASELINE: lambda batch: rand_augment(batch["images"], training=True),
+        "augmentation()": lambda batch: augmentation(batch["images"], training=True),
+        **alone,
+        "painting()": painting,
+        "painting(masks=True)": layers.painting(masks=True, seed=0),
+        "painting() and augmentation()": lambda batch: augmentation(
+            painting(batch)["images"], training=True
+        ),
+    }
+
+
+def compiled(subject: Callable[[Batch], Any], batch: Batch) -> Callable[[], Any]:
+    """The subject in a model, from NumPy arrays to NumPy arrays."""
+    inputs = {
+        name: keras.Input(value.shape[1:], dtype=str(value.dtype), name=name)
+        for name, value in batch.items()
+    }
+    model = keras.Model(inputs, subject(inputs))
+    model.jit_compile = jit_compile()
+    return lambda: model.predict_on_batch(batch)
+
+
+def eager(subject: Callable[[Batch], Any], batch: Batch) -> Callable[[], Any]:
+    """The subject called on tensors, done when its result can be read."""
+    tensors = {name: keras.ops.convert_to_tensor(value) for name, value in batch.items()}
+
+    def call() -> Any:
+        outputs = subject(tensors)
+        images = outputs["images"] if isinstance(outputs, dict) else outputs
+        return keras.ops.convert_to_numpy(images[:1, :1, :1])
+
+    return call
+
+
+WAYS = {"compiled": compiled, "eager": eager}
+
+
+def best_seconds(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Returns the seconds of each call's best round, but for the first, in which it compiles."""
+    best = dict.fromkeys(calls, np.inf)
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if number:
+                best[name] = min(best[name], time.perf_counter() - start)
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--out", help="JSON file; runs/painting-speed-N.json by default")
+    options = parser.parse_args()
+
+    here = machine()
+    say(in_words(here))
+    out = Path(options.out) if options.out else free_path("runs/painting-speed-{}.json")
+    results = Results(out, here)
+    images, labels = make_patches(options.batch_size, options.image_size, seed=0)
+    batch = {"images": images.astype("float32"), "labels": labels.astype("int32")}
+    for way in options.ways:
+        with results.attempt(way):
+            calls = {name: WAYS[way](subject, batch) for name, subject in subjects().items()}
+            seconds = best_seconds(calls, options.rounds)
+            for name, best in seconds.items():
+                ratio = f"{seconds[BASELINE] / best:.2f} times RandAugment"
+                results.add(way, name, len(images) / best, "images/s", ratio)
+    print(results.table())
+    if results.failed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
