@@ -20,7 +20,6 @@ RED, FRAME, GAP = (200, 0, 0), 3, 4
 
 
 def grid(rows: list[tuple[np.ndarray, np.ndarray]]) -> Image.Image:
-    """Draws rows of uint8 images with their labels."""
     lines = []
     for images, labels in rows:
         framed = images.copy()
@@ -48,7 +47,6 @@ def main() -> None:
     parser.add_argument("--out", default="runs/painted", help="folder for the grids")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--patches", type=int, default=6)
-    parser.add_argument("--views", type=int, default=5)
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -56,10 +54,9 @@ def main() -> None:
     data = crackdet.load_data(
         options.data, image_size=options.image_size, data_dir=options.data_dir
     )
-    # Two sound ones for each that is cracked.
     rng, labels = np.random.default_rng(options.seed), np.asarray(data.train.labels)
     cracked, sound = (rng.permutation(np.flatnonzero(labels == label)) for label in (1, 0))
-    count = options.patches // 3
+    count = options.patches // 3  # two sound ones for each that is cracked
     chosen = np.concatenate([sound[: options.patches - count], cracked[:count]])
     images, labels = data.train.images(chosen).astype(np.uint8), labels[chosen].astype(np.int32)
 
@@ -72,7 +69,7 @@ def main() -> None:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     for name, layer in shown.items():
-        rows = [paint(layer, images, labels) for _ in range(options.views)]
+        rows = [paint(layer, images, labels) for _ in range(5)]
         path = out / f"{name}.png"
         grid([(images, labels), *rows]).save(path)
         print(path)

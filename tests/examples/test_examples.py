@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -86,3 +87,11 @@ def test_own_photos_and_the_metrics_of_their_run(root: Path, place: Path) -> Non
     metrics = json.loads((place / "mine" / "metrics.json").read_text("utf-8"))
     assert card["threshold"] == metrics["threshold"]
     assert card["test"]["accuracy"] == metrics["after"]["test"]["accuracy"]
+
+
+def test_paint_patches(root: Path, place: Path) -> None:
+    out = run(root, place, "paint_patches.py", *SMALL, "--patches", "3", "--out", "painted")
+    assert "painted/painting.png" in out.splitlines()
+    for path in (place / "painted").iterdir():
+        with Image.open(path) as grid:
+            assert grid.size == (3 * (48 + 8), 6 * (48 + 8))
