@@ -8,6 +8,7 @@ from crackdet.layers.augmentation import Augmentation, augmentation
 from crackdet.layers.generalized_mean_pooling import GeneralizedMeanPooling2D
 from crackdet.layers.painting.painting import Painting, painting
 from crackdet.layers.painting.random_camera import RandomCamera
+from crackdet.layers.painting.random_distractor import DISTRACTORS, RandomDistractor
 from crackdet.layers.painting.random_zoom_out import RandomZoomOut
 from crackdet.layers.random_crack import RandomCrack
 from crackdet.layers.random_dihedral import RandomDihedral
@@ -17,12 +18,14 @@ from crackdet.layers.temperature_scaling import TemperatureScaling
 from crackdet.layers.top_k_pooling import TopKPooling2D
 
 __all__ = [
+    "DISTRACTORS",
     "Augmentation",
     "GeneralizedMeanPooling2D",
     "Painting",
     "RandomCamera",
     "RandomCrack",
     "RandomDihedral",
+    "RandomDistractor",
     "RandomIllumination",
     "RandomImageLayer",
     "RandomZoomOut",

@@ -1,0 +1,55 @@
+"""How marks are laid on a wall."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from crackdet.layers.painting.distractors.marks import Mark
+from crackdet.layers.painting.distractors.slots import Slot
+
+# Something of the wall shows through any cover, as it does through paint; and what is pale is not
+# paler than this on the mean, or it would be without texture.
+_COVERED, _PALEST = 0.97, 240.0
+
+
+def lay_on(images: Any, slots: Sequence[Slot], marks: Sequence[Mark], strength: float) -> Any:
+    """Lays marks on images: hides their texture, then multiplies by the exponential of tones.
+
+    Multiplied, since light falls on wall, stain and shadow alike: a shadow on a dark wall is darker
+    than one on a pale wall, and what is darkened keeps its texture.
+
+    Args:
+        images: float32 `(batch, height, width, 3)` in [0, 255].
+        slots: Which distractors each image has.
+        marks: What they look like, one a slot.
+        strength: Factor of all marks.
+
+    Returns:
+        Images like those given; where no slot is taken, these themselves to the bit.
+    """
+    height, width = images.shape[1:3]
+    pixels = keras.ops.reshape(images, (-1, height * width, 3))
+    mean = keras.ops.mean(pixels, axis=1, keepdims=True)
+    hidden = sum(
+        keras.ops.expand_dims(slot.taken * min(strength, 1.0), -1) * mark.hidden
+        for slot, mark in zip(slots, marks, strict=True)
+    )
+    hidden = keras.ops.reshape(keras.ops.minimum(hidden, _COVERED), (-1, height * width, 1))
+    # Products with one row, for it is these that TensorFlow spreads over channels fast.
+    shown = pixels - keras.ops.matmul(hidden, keras.ops.ones((1, 3))) * pixels
+    shown = shown + keras.ops.matmul(hidden, mean)
+    room = keras.ops.log(_PALEST / (keras.ops.mean(mean, axis=2, keepdims=True) + 1.0)) / strength
+    room = keras.ops.maximum(room, 0.0)
+    tones = keras.ops.stack([keras.ops.minimum(mark.tones, room) for mark in marks], axis=1)
+    tones = keras.ops.swapaxes(keras.ops.reshape(tones, (-1, len(marks), height * width)), 1, 2)
+    tints = keras.ops.stack([slot.taken * strength * _tint(slot.values) for slot in slots], axis=1)
+    painted = shown * keras.ops.exp(keras.ops.matmul(tones, tints))
+    painted = keras.ops.clip(painted, 0.0, 255.0)
+    return keras.ops.reshape(painted, (-1, height, width, 3))
+
+
+def _tint(values: dict[str, Any]) -> Any:
+    """How strongly a tone acts on red, green and blue, `(batch, 3)`."""
+    red, green, blue = -values["warm"], -values["green"], values["warm"]
+    return 1.0 + keras.ops.concatenate([red, green, blue], axis=1)
