@@ -25,6 +25,8 @@ _CUBIC = 2.6
 # The share of the image over which a line with ends fades out.
 _END = 0.12
 
+ANY_ANGLE: Range = (-0.78, 0.78)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lines(Look):
