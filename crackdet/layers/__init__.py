@@ -8,9 +8,9 @@ from crackdet.layers.augmentation import Augmentation, augmentation
 from crackdet.layers.generalized_mean_pooling import GeneralizedMeanPooling2D
 from crackdet.layers.painting.painting import Painting, painting
 from crackdet.layers.painting.random_camera import RandomCamera
+from crackdet.layers.painting.random_crack import RandomCrack
 from crackdet.layers.painting.random_distractor import DISTRACTORS, RandomDistractor
 from crackdet.layers.painting.random_zoom_out import RandomZoomOut
-from crackdet.layers.random_crack import RandomCrack
 from crackdet.layers.random_dihedral import RandomDihedral
 from crackdet.layers.random_illumination import RandomIllumination
 from crackdet.layers.random_image_layer import RandomImageLayer

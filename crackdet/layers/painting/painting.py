@@ -9,6 +9,7 @@ import keras
 from crackdet.layers.painting.draws import Draws
 from crackdet.layers.painting.painting_layer import PaintingLayer
 from crackdet.layers.painting.random_camera import RandomCamera
+from crackdet.layers.painting.random_crack import RandomCrack
 from crackdet.layers.painting.random_zoom_out import RandomZoomOut
 
 MAX_STRENGTH = 2.0
@@ -90,7 +91,8 @@ class Painting(PaintingLayer):
 def painting(strength: float = 1.0, *, masks: bool = False, seed: int | None = None) -> Painting:
     """Returns the default painting, which makes other sites out of the images of one.
 
-    A wall is seen from further away, and its picture is taken by another camera.
+    A wall is seen from further away, half of the sound ones get a crack and its label, and the
+    picture is taken by another camera.
 
     Args:
         strength: From 0 (no change) to 2.
@@ -115,5 +117,9 @@ def painting(strength: float = 1.0, *, masks: bool = False, seed: int | None = N
             f"`strength` must be from 0 (no change) to {MAX_STRENGTH:g}. "
             f"Received: strength={strength!r}"
         )
-    layers = [RandomZoomOut(factor=1 + 0.8 * strength), RandomCamera(strength)]
+    layers = [
+        RandomZoomOut(factor=1 + 0.8 * strength),
+        RandomCrack(rate=0.5 * min(strength, 1.0), strength=strength, masks=masks),
+        RandomCamera(strength),
+    ]
     return Painting(layers if strength else [], seed=seed, name="painting")
