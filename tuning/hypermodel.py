@@ -21,7 +21,7 @@ from crackdet.models.weights import pooling_in, weights_record
 from crackdet.runs.history import REPORTED
 from crackdet.seeds import set_seed
 from crackdet.training import fit
-from crackdet.training.fitting import is_augmented
+from crackdet.training.sources import is_augmented
 from tuning.seeds import SEED_LIMIT
 from tuning.space import SearchSpace
 

@@ -125,6 +125,10 @@ class FeatureBatches(keras.utils.PyDataset):
         indices = self._order[batch * self._batch_size : (batch + 1) * self._batch_size]
         return indices, (self._first_view[indices] + self.epoch) % len(self._views)
 
+    def all_labels(self) -> np.ndarray:
+        """Returns the labels of all images in all views, int32 `(views * images,)`."""
+        return self._labels.ravel()
+
     def labels(self, indices: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Returns the labels of images in the views that they show."""
         return self._labels[shown, indices]

@@ -28,6 +28,10 @@ class Uncached:
         """Raises NotCached."""
         raise NotCached
 
+    def features(self, model: keras.Model, depth: int, split: ImageSplit, *_: Any) -> Any:
+        """Raises NotCached."""
+        raise NotCached
+
     def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
         """Returns the model's probabilities in the order of `split.labels`."""
         return np.asarray(model.predict(split.in_order(), verbose=0))

@@ -1,19 +1,38 @@
 """history.csv, one row an epoch, and the one rule of which epoch is the best."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+# Of a training that is measured under stress too.
+STRESS_METRICS = ("val_stress_loss", "val_stress_accuracy")
 # What a training reports of each epoch, in numbers.
 REPORTED = (*METRICS, "learning_rate", "seconds")
 COLUMNS = ("phase", "epoch", *REPORTED)
 
 
-def best_epoch(val_losses: Sequence[float]) -> int | None:
-    """Returns the epoch whose weights count: that of the lowest `val_loss`, the first of equals.
+def deciding_loss(reported: Iterable[str]) -> str:
+    """Returns the name of the loss that the best epoch is told by.
+
+    Clean images of the sites that were trained on hardly tell epochs apart; so where a training was
+    measured under stress too, that loss decides.
 
     Args:
-        val_losses: `val_loss` after each epoch. What is no finite number is never the best.
+        reported: Names of what each epoch reports.
+
+    Example:
+
+    >>> deciding_loss(["loss", "val_loss"])
+    'val_loss'
+    """
+    return STRESS_METRICS[0] if STRESS_METRICS[0] in reported else "val_loss"
+
+
+def best_epoch(val_losses: Sequence[float]) -> int | None:
+    """Returns the epoch whose weights count: that of the lowest loss, the first of equals.
+
+    Args:
+        val_losses: The deciding loss after each epoch. What is no finite number is never the best.
 
     Returns:
         The epoch, counted from 0; None where no loss is a finite number.

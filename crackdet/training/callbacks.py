@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from crackdet.files import atomic_write
-from crackdet.runs.history import COLUMNS, METRICS, is_best_so_far, should_stop
+from crackdet.runs.history import METRICS, STRESS_METRICS, is_best_so_far, should_stop
 
 
 class EpochRows(keras.callbacks.Callback):
@@ -31,14 +31,16 @@ class EpochRows(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row = {"phase": self.phase, "epoch": epoch + 1}
         row |= dict.fromkeys(METRICS)  # None for those of validation where there is none
-        row |= {name: float(value) for name, value in (logs or {}).items() if name in METRICS}
+        found = logs or {}
+        names = [*METRICS, *STRESS_METRICS]
+        row |= {name: float(found[name]) for name in names if name in found}
         row |= {"learning_rate": rate, "seconds": time.perf_counter() - self._start}
         self.rows.append(row)
 
     def write_csv(self, path: str | os.PathLike[str]) -> None:
         """Writes the rows, epochs counted from 1."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         with atomic_write(path) as temporary:
@@ -69,27 +71,48 @@ class EpochOrder(keras.callbacks.Callback):
         self._batches.epoch = epoch
 
 
+class UnderStress(keras.callbacks.Callback):
+    """Measures what is trained on a further set after each epoch.
+
+    Callbacks that come after this one find `val_stress_loss` and the other metrics in their logs.
+
+    Args:
+        batches: The batches of the set, as `evaluate` takes them.
+    """
+
+    def __init__(self, batches: Any):
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        found = self.model.evaluate(self._batches, verbose=0, return_dict=True)
+        if logs is not None:
+            logs |= {f"val_stress_{name}": value for name, value in found.items()}
+
+
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch of a phase, and stops when it waits in vain for a better.
 
     The rule is `crackdet.runs.history.best_epoch`. At the end the model has these weights.
 
     Args:
-        patience: Epochs without a better `val_loss` after which training stops; None: never.
+        patience: Epochs without a better loss after which training stops; None: never.
+        loss: Name of the loss that decides.
 
     Attributes:
-        losses: `val_loss` after each epoch of the phase.
+        losses: That loss after each epoch of the phase.
         weights: Weights of the best epoch; empty while no loss was a number.
     """
 
-    def __init__(self, patience: int | None):
+    def __init__(self, patience: int | None, loss: str = "val_loss"):
         super().__init__()
         self._patience = patience
+        self._loss = loss
         self.losses: list[float] = []
         self.weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.losses.append(float((logs or {})["val_loss"]))
+        self.losses.append(float((logs or {})[self._loss]))
         if is_best_so_far(self.losses):
             self.weights = self.model.get_weights()
         elif self._patience is not None and should_stop(self.losses, self._patience):

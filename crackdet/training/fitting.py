@@ -1,7 +1,6 @@
 """`fit`: the head first, then the unfrozen blocks at a lower rate."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,14 @@ import keras
 import numpy as np
 
 from crackdet.data.dataset import CrackData
-from crackdet.devices import has_gpu, jit_compile
-from crackdet.errors import CrackdetError, CrackdetWarning
-from crackdet.features import CacheTooSmall, FeatureBatches, FeatureCache, NotCached, Uncached
-from crackdet.features import on_device as device
+from crackdet.data.splits import ImageSplit
+from crackdet.devices import jit_compile
+from crackdet.errors import CrackdetError
+from crackdet.features import FeatureCache, Uncached
 from crackdet.features.request import check_image_size
 from crackdet.models import set_unfreeze_depth, unfreeze_depth
-from crackdet.models.units import suffix_at, without_augmentation
 from crackdet.runs import files
-from crackdet.runs.history import best_epoch
+from crackdet.runs.history import METRICS, STRESS_METRICS, best_epoch, deciding_loss
 from crackdet.seeds import reseed, set_seed
 from crackdet.training.callbacks import (
     BestWeights,
@@ -27,15 +25,14 @@ from crackdet.training.callbacks import (
     EpochOrder,
     EpochRows,
     OnWholeModel,
+    UnderStress,
     as_history,
 )
 from crackdet.training.precision import fast_arithmetic
+from crackdet.training.sources import Images, make_source
 
 SCHEDULES = ("cosine", "plateau")
 MAX_WARMUP_STEPS = 100
-
-# The model that a phase trains, its training batches and its validation batches.
-Source = tuple[keras.Model, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,8 @@ def fit(
     class_weight: str | dict[int, float] | None = None,
     views: int | None = None,
     cache: FeatureCache | Uncached | None = None,
+    painting: keras.Layer | None = None,
+    stress: ImageSplit | None = None,
     mixed_precision: bool = False,
     run_dir: str | Path | None = None,
     tensorboard: bool = True,
@@ -74,9 +73,10 @@ def fit(
     Phase "head" trains the head on the frozen backbone. If the model's unfreeze depth is above 0,
     phase "fine_tune" then trains the unfrozen blocks too, at a lower rate, so that the first large
     gradients of a random head do not destroy them. The model ends with the weights of the epoch
-    with the lowest `val_loss` of both phases, at its own unfreeze depth, compiled. Where
-    `data.validation` is empty, every epoch runs and the last one counts: for a number of epochs
-    that cross-validation has found.
+    with the lowest `val_loss` of both phases, at its own unfreeze depth, compiled; with `stress`
+    that of the lowest `val_stress_loss`, which then takes the place of `val_loss` wherever it
+    decides. Where there is neither, every epoch runs and the last one counts: for a number of
+    epochs that cross-validation has found.
 
     With the same seed, data, model weights and machine, training repeats to the bit.
 
@@ -99,6 +99,11 @@ def fit(
         cache: Where frozen features are kept; used when `views` is given. A phase whose features
             do not fit in it trains the whole model on images, with a warning: augmented anew in
             each epoch, or not at all with `views=1`.
+        painting: A layer of `crackdet.layers.painting` that paints cracks and what is mistaken for
+            them on the images of train, before they are augmented, and changes their labels: all
+            views but the first, or without views each image anew in each epoch.
+        stress: Further images that each epoch is measured on, such as those of
+            `crackdet.stress.stress_split(data.validation)`.
         mixed_precision: Whether the backbone computes in bfloat16 (with TensorFlow on a CPU, the
             products of its 1x1 convolutions alone), while weights and the head stay in float32:
             faster on GPUs and processors that have it, and slower on others. The
@@ -114,8 +119,8 @@ def fit(
 
     Returns:
         `History` with a list over all epochs for loss, accuracy, val_loss, val_accuracy, phase,
-        learning_rate (at the end of the epoch) and seconds. Without validation, val_loss and
-        val_accuracy are None.
+        learning_rate (at the end of the epoch) and seconds; with `stress` also val_stress_loss and
+        val_stress_accuracy. Without validation, val_loss and val_accuracy are None.
 
     Raises:
         ValueError: If an argument is wrong.
@@ -129,30 +134,42 @@ def fit(
     """
     _check(schedule, patience, views, cache)
     check_data(model, data)
+    check_painting(painting, data.class_names, views)
+    if stress is not None:
+        check_image_size(model, stress)
     depth = unfreeze_depth(model)
     phases = plan_phases(depth, epochs, head_epochs, learning_rate, fine_tune_factor)
-    weights = class_weights(class_weight, data.train.labels, len(data.class_names))
+    num_classes = len(data.class_names)
+    class_weights(class_weight, data.train.labels, num_classes)  # what is wrong is said at once
     rows = EpochRows()
     best_loss, best_weights = math.inf, None
-    validated = bool(data.validation.num_images)
+    decides = deciding_loss([*METRICS, *(STRESS_METRICS if stress is not None else ())])
+    validated = stress is not None or bool(data.validation.num_images)
     set_seed(seed)
     reseed(model, seed)
     kept = Uncached() if views is None or cache is None else cache
     try:
         shown_seed = seed if view_seed is None else view_seed
-        sources = _sources(model, data, phases, views, kept, seed, shown_seed)
+        images = Images(data, views, painting, stress, seed, shown_seed)
+        # The last phase first: features at its boundary, nearer to the images, are what those of
+        # the head are computed from.
+        sources = {}
+        for each in reversed(phases):
+            sources[each.name] = make_source(model, images, each.depth, kept, each.name)
         for phase in phases:
             set_unfreeze_depth(model, phase.depth)
-            trained, train, validation = sources[phase.name]
+            source = sources[phase.name]
+            trained, train = source.model, source.train
             steps = phase.epochs * len(train)
             _compile_both(
                 model, trained, learning_rate_schedule(schedule, phase.learning_rate, steps)
             )
             rows.phase = phase.name
-            best = BestWeights(patience)
+            best = BestWeights(patience, decides)
+            measured = [] if source.stress is None else [UnderStress(source.stress)]
             watchers = [keras.callbacks.TerminateOnNaN(), *([best] if validated else [])]
             if schedule == "plateau":
-                watchers.append(_plateau("val_loss" if validated else "loss", patience))
+                watchers.append(_plateau(decides if validated else "loss", patience))
             if run_dir is not None and tensorboard:
                 watchers.append(EpochCurves(Path(run_dir) / files.TENSORBOARD / phase.name))
             if verbose:
@@ -160,12 +177,18 @@ def fit(
             with fast_arithmetic(model, mixed_precision):
                 trained.fit(
                     train,
-                    validation_data=validation,
+                    validation_data=source.validation,
                     initial_epoch=len(rows.rows),
                     epochs=len(rows.rows) + phase.epochs,
-                    class_weight=weights,
+                    class_weight=class_weights(class_weight, source.labels, num_classes),
                     shuffle=False,  # `train` shuffles itself, by seed and epoch
-                    callbacks=[EpochOrder(train), *watchers, rows, OnWholeModel(callbacks, model)],
+                    callbacks=[
+                        *measured,  # first: the others find it in their logs
+                        EpochOrder(train),
+                        *watchers,
+                        rows,
+                        OnWholeModel(callbacks, model),
+                    ],
                     verbose=verbose,
                 )
             epoch = best_epoch(best.losses)
@@ -177,7 +200,7 @@ def fit(
     finally:
         set_unfreeze_depth(model, depth)
     if best_weights is None:
-        loss = "val_loss was never" if validated else "loss is not"
+        loss = f"{decides} was never" if validated else "loss is not"
         raise CrackdetError(f"Training diverged: {loss} a number. Lower learning_rate.")
     model.set_weights(best_weights)
     if run_dir is not None:
@@ -195,6 +218,21 @@ def check_data(model: keras.Model, data: CrackData) -> None:
         )
     if not data.train.num_images:
         raise ValueError("Expected images to train on; the split is empty.")
+
+
+def check_painting(
+    painting: keras.Layer | None, class_names: Sequence[str], views: int | None
+) -> None:
+    """Raises ValueError unless images can be painted in a training."""
+    if painting is None:
+        return
+    if len(class_names) != 2:
+        raise ValueError(f"Painting needs two classes, sound and cracked. Received: {class_names}")
+    if views == 1:
+        raise ValueError(
+            "Expected views of 2 or more, or None, with a painting: the first view of an image is "
+            "the image as it is. Received: 1"
+        )
 
 
 def plan_phases(
@@ -263,73 +301,6 @@ def _check(
         raise ValueError(
             f"Expected views of 1 or more together with a cache. Received: {views}, {cache}"
         )
-
-
-def _sources(
-    model: keras.Model,
-    data: CrackData,
-    phases: Sequence[Phase],
-    views: int | None,
-    cache: FeatureCache | Uncached,
-    seed: int,
-    view_seed: int,
-) -> dict[str, Source]:
-    """Returns for each phase the model to train and its training and validation batches.
-
-    The last phase comes first: features at its boundary, nearer to the images, are what those of
-    the head are computed from.
-    """
-    sources = {}
-    for phase in reversed(phases):
-        try:
-            sources[phase.name] = _on_features(
-                model, data, phase.depth, views or 1, cache, seed, view_seed
-            )
-        except NotCached:
-            sources[phase.name] = _on_images(model, data, seed)
-        except CacheTooSmall as error:
-            warnings.warn(
-                f"{error} Phase {phase.name} trains without it.", CrackdetWarning, stacklevel=3
-            )
-            whole = model if is_augmented(views) else without_augmentation(model)
-            sources[phase.name] = _on_images(whole, data, seed)
-    return sources
-
-
-def is_augmented(views: int | None) -> bool:
-    """Returns whether a training sees augmented images: one view is the image as it is."""
-    return views != 1
-
-
-def _on_images(model: keras.Model, data: CrackData, seed: int) -> Source:
-    train = data.train.subset(range(data.train.num_images))
-    train.seed = seed
-    return model, train, data.validation.in_order() if data.validation.num_images else None
-
-
-def _on_features(
-    model: keras.Model,
-    data: CrackData,
-    depth: int,
-    views: int,
-    cache: FeatureCache | Uncached,
-    seed: int,
-    view_seed: int,
-) -> Source:
-    split = data.train
-    shown, clean = cache.training_features(model, depth, data, views, view_seed)
-    size = split.batch_size
-    train = FeatureBatches(shown, split.labels, batch_size=size, shuffle=split.shuffle, seed=seed)
-    suffix = suffix_at(model, depth)
-    validation, parts = None, shown
-    if clean is not None:
-        validation = FeatureBatches([clean], data.validation.labels, batch_size=size)
-        parts = [*shown, clean]
-    if not has_gpu() or not device.fits(parts):
-        return suffix, train, validation
-    trained, starts = device.on_device(suffix, parts)
-    rows = device.RowBatches(train, starts[: len(shown)])
-    return trained, rows, validation and device.RowBatches(validation, starts[len(shown) :])
 
 
 def learning_rate_schedule(schedule: str, peak: float, steps: int) -> Any:

@@ -8,15 +8,27 @@ import keras
 import numpy as np
 
 from crackdet.data.dataset import CrackData
+from crackdet.data.splits import ImageSplit
 from crackdet.devices import jit_compile
-from crackdet.features import FeatureBatches, FeatureCache, Uncached
+from crackdet.features import CachedFeatures, FeatureBatches, FeatureCache, Uncached
 from crackdet.models import unfreeze_depth
 from crackdet.models.heads import pooling_of
 from crackdet.models.units import DROPOUT_NAME, HEAD_NAME, POOLING_NAME
-from crackdet.runs.history import METRICS, is_best_so_far, should_stop
+from crackdet.runs.history import (
+    METRICS,
+    STRESS_METRICS,
+    deciding_loss,
+    is_best_so_far,
+    should_stop,
+)
 from crackdet.seeds import reseed
-from crackdet.training.callbacks import EpochOrder, as_history
-from crackdet.training.fitting import check_data, learning_rate_schedule, plan_phases
+from crackdet.training.callbacks import EpochOrder, UnderStress, as_history
+from crackdet.training.fitting import (
+    check_data,
+    check_painting,
+    learning_rate_schedule,
+    plan_phases,
+)
 
 # Heads that are trained in the same steps: always as many, the last of them idle, since sums over
 # fewer would be taken in another order. So who stands beside a head changes no bit of it.
@@ -32,6 +44,8 @@ def fit_heads(
     cache: FeatureCache | Uncached,
     views: int = 1,
     view_seed: int = 0,
+    painting: keras.Layer | None = None,
+    stress: ImageSplit | None = None,
     epochs: int = 10,
     patience: int | None = 3,
     give_up: Callable[[list[float]], bool] | None = None,
@@ -48,16 +62,19 @@ def fit_heads(
     Args:
         models: Classifiers of unfreeze depth 0 that share their backbone, see
             `crackdet.models.replace_head`, each made with a seed. Each ends with the weights of its
-            epoch with the lowest `val_loss`; none is compiled.
+            epoch with the lowest `val_loss`, or `val_stress_loss`; none is compiled.
         data: Its `train` and `validation` splits are used.
         learning_rates: Highest learning rate of each.
         seeds: Seed of each, as in `fit`.
         cache: Where the pooled features are kept.
         views: Views of each image, as in `fit`.
         view_seed: Seed of the augmented views, which all share; `fit` must be told the same one.
+        painting: As in `fit`.
+        stress: As in `fit`.
         epochs: As in `fit`.
         patience: As in `fit`: a head that has stopped keeps its weights while others go on.
-        give_up: Told the `val_loss` of a head after each of its epochs; true stops it.
+        give_up: Told the losses by which a head's best epoch is told after each of its epochs; true
+            stops it.
 
     Returns:
         For each model what `fit` returns, the seconds of an epoch divided among all; None for a
@@ -77,6 +94,7 @@ def fit_heads(
     ...     [first, second], data, learning_rates=[1e-3, 1e-4], seeds=[0, 1], cache=cache, epochs=2)
     """
     _check(models, data, learning_rates, seeds, epochs)
+    check_painting(painting, data.class_names, views)
     if len(models) > WIDTH:
         parts = [slice(first, first + WIDTH) for first in range(0, len(models), WIDTH)]
         return [
@@ -90,6 +108,8 @@ def fit_heads(
                 cache=cache,
                 views=views,
                 view_seed=view_seed,
+                painting=painting,
+                stress=stress,
                 epochs=epochs,
                 patience=patience,
                 give_up=give_up,
@@ -98,7 +118,7 @@ def fit_heads(
     train, validation = data.train, data.validation
     for model, seed in zip(models, seeds, strict=True):
         reseed(model, seed)
-    shown, clean = cache.training_features(models[0], 0, data, views, view_seed)
+    shown, clean = cache.training_features(models[0], 0, data, views, view_seed, painting)
     size = train.batch_size
     batches = _Stacked(
         [
@@ -110,14 +130,21 @@ def fit_heads(
     schedule = learning_rate_schedule("cosine", 1.0, epochs * len(batches))
     side_by_side = _side_by_side(models, schedule, rates)
     watcher = _EachHead(rates, epochs if patience is None else patience, give_up)
+
+    def measured(features: CachedFeatures, split: ImageSplit) -> _Stacked:
+        of_one = FeatureBatches([features], split.labels, batch_size=size)
+        return _Stacked([of_one] * len(models))
+
+    under_stress = []
+    if stress is not None:
+        features = cache.features(models[0], 0, stress)
+        under_stress = [UnderStress(measured(features, stress))]
     side_by_side.fit(
         batches,
-        validation_data=_Stacked(
-            [FeatureBatches([clean], validation.labels, batch_size=size)] * len(models)
-        ),
+        validation_data=measured(clean, validation),
         epochs=epochs,
         shuffle=False,  # the batches are shuffled, by seed and epoch
-        callbacks=[EpochOrder(batches), watcher],
+        callbacks=[*under_stress, EpochOrder(batches), watcher],
         verbose=0,
     )
     return [watcher.finish(place, model) for place, model in enumerate(models)]
@@ -238,14 +265,15 @@ class _EachHead(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = (time.perf_counter() - self._start) / len(self._rates)
         now = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        found = {name: _value(logs, name) for name in METRICS}
+        found = _values(logs or {})
+        decides = deciding_loss(found)
         weights = [keras.ops.convert_to_numpy(each) for each in self.model.trainable_variables]
         for place in map(int, np.flatnonzero(self._running)):
             row: dict[str, Any] = {"phase": "head", "epoch": epoch + 1}
             row |= {name: float(values[place]) for name, values in found.items()}
             row |= {"learning_rate": now * float(self._rates[place]), "seconds": seconds}
             self._rows[place].append(row)
-            losses = [each["val_loss"] for each in self._rows[place]]
+            losses = [each[decides] for each in self._rows[place]]
             if is_best_so_far(losses):
                 self._weights[place] = [np.array(each[place]) for each in weights]
             given_up = self._give_up is not None and self._give_up(losses)
@@ -257,7 +285,8 @@ class _EachHead(keras.callbacks.Callback):
     def finish(self, place: int, model: keras.Model) -> keras.callbacks.History | None:
         """Gives a model its best weights; returns its history, or None where it diverged."""
         rows = self._rows[place]
-        if not np.isfinite([(row["loss"], row["val_loss"]) for row in rows]).all():
+        losses = {"loss", "val_loss", deciding_loss(rows[0])}
+        if not np.isfinite([[row[name] for name in losses] for row in rows]).all():
             return None
         kernel, bias = self._weights[place]
         model.get_layer(HEAD_NAME).set_weights([kernel, bias[0]])
@@ -291,9 +320,14 @@ def _sum_of_losses(y_true: Any, y_pred: Any) -> Any:
     return keras.ops.sum(_loss_of_each(y_true, y_pred), axis=-1)
 
 
-def _value(logs: dict[str, Any] | None, name: str) -> Any:
-    prefix, metric = ("val_", name[4:]) if name.startswith("val_") else ("", name)
-    return keras.ops.convert_to_numpy((logs or {})[f"{prefix}each_{metric}"])
+def _values(logs: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Returns each metric of all heads, under the name that it has in a history."""
+    found = {}
+    for name in (*METRICS, *STRESS_METRICS):
+        prefix, metric = name[: name.rfind("_") + 1], name.rpartition("_")[2]
+        if (own := f"{prefix}each_{metric}") in logs:
+            found[name] = keras.ops.convert_to_numpy(logs[own])
+    return found
 
 
 def _check(

@@ -22,7 +22,7 @@ from crackdet.features.store import FeatureStore, FeatureTable
 from crackdet.features.store.table import LOCK
 from crackdet.layers import augmentation
 from crackdet.models import split_at
-from crackdet.training import fit, fitting
+from crackdet.training import fit, sources
 from tests.crackdet.features.store.test_store import ROW, make_table, meta
 
 MakeModel = Callable[..., keras.Model]
@@ -291,7 +291,7 @@ def test_a_training_without_room_computes_nothing(
     with pytest.raises(AssertionError, match="computed"):
         cache.training_features(model, 18, data)  # there is room
     with pytest.raises(CacheTooSmall, match=r"depth 18, 3 views, need"):
-        fitting._on_features(model, data, 18, 3, cache, 0, 0)
+        sources._on_features(model, sources.Images(data, 3, None, None, 0, 0), 18, cache)
 
 
 def test_a_training_that_shall_make_no_room_computes_nothing(
