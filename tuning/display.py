@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crackdet.runs import files
-from crackdet.runs.trials import HYPERPARAMETERS
+from crackdet.runs.trials import HYPERPARAMETERS, hyperparameters_in
 from tuning.leaderboard import Leaderboard
 from tuning.tasks import Finished, Task
 
@@ -89,7 +89,8 @@ class Display:
     def render(self) -> Group:
         """Returns the table of the best trials and the line on what runs."""
         board = self.leaderboard
-        columns = ("trial", *HYPERPARAMETERS, *board.metrics, "epochs", "seconds")
+        first = board.trials[0].task.values if board.trials else HYPERPARAMETERS
+        columns = ("trial", *hyperparameters_in(first), *board.metrics, "epochs", "seconds")
         table = Table(*(name.replace("_", " ") for name in columns))  # words wrap when narrow
         for place, trial in enumerate(board.ranked()[:SHOWN]):
             row = board.row(trial)
@@ -118,7 +119,7 @@ class Display:
     def describe(self, trial: Finished) -> str:
         """Returns a trial in words."""
         row = self.leaderboard.row(trial)
-        drawn = ", ".join(f"{name} {_cell(row[name])}" for name in HYPERPARAMETERS)
+        drawn = ", ".join(f"{name} {_cell(row[name])}" for name in hyperparameters_in(row))
         if trial.outcome.failed:
             where = self.leaderboard.folder / files.error_file(row["trial"])
             return f"trial {row['trial']} failed: {row['error']} ({drawn}; traceback in {where})"

@@ -15,10 +15,12 @@ from crackdet.data.dataset import DEFAULT_CLASSES
 from crackdet.data.splits import ImageSplit
 from crackdet.features import FeatureCache, Uncached
 from crackdet.images import ImageSize, height_and_width
+from crackdet.layers import painting
 from crackdet.models import new_classifier, replace_head, set_unfreeze_depth
 from crackdet.models.heads import copy_head, pooling_of
 from crackdet.models.weights import pooling_in, weights_record
-from crackdet.runs.history import REPORTED
+from crackdet.runs.history import REPORTED, STRESS_METRICS
+from crackdet.runs.trials import PAINTING
 from crackdet.seeds import set_seed
 from crackdet.training import fit
 from crackdet.training.sources import is_augmented
@@ -46,9 +48,13 @@ class CrackHyperModel(keras_tuner.HyperModel):
             augmentation takes place.
         epochs: Epochs of a trial.
         views: See `crackdet.training.fit`: None trains the whole model with live augmentation; K
-            trains on features of K views of each image, which needs `cache`.
+            trains on features of K views of each image, which needs `cache`; 2 or more where the
+            space paints.
         cache: Where frozen features are kept. Trials start from the same weights and so share
             them.
+        painting: What makes the painting of a strength of the space: a function like
+            `crackdet.layers.painting`.
+        stress: Further images that each epoch is measured on, see `crackdet.training.fit`.
         mixed_precision: See `crackdet.training.fit`.
         classifier: What builds the classifier: a function with the arguments of
             `crackdet.models.new_classifier`, whose models have MobileNetV2's units.
@@ -78,6 +84,8 @@ class CrackHyperModel(keras_tuner.HyperModel):
         epochs: int = 3,
         views: int | None = None,
         cache: FeatureCache | Uncached | None = None,
+        painting: Callable[[float], keras.Layer] = painting,
+        stress: ImageSplit | None = None,
         mixed_precision: bool = False,
         classifier: Classifier = new_classifier,
         seed: int = 0,
@@ -94,6 +102,8 @@ class CrackHyperModel(keras_tuner.HyperModel):
         self.epochs = epochs
         self.views = views
         self.cache = Uncached() if views is None or cache is None else cache
+        self.painting = painting
+        self.stress = stress
         self.mixed_precision = mixed_precision
         self.classifier = classifier
         self.seed = seed
@@ -193,14 +203,15 @@ class CrackHyperModel(keras_tuner.HyperModel):
             **options: Further arguments of `crackdet.training.fit`, such as `class_weight`.
 
         Returns:
-            `History` of numbers: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+            `History` of numbers: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds;
+            with `stress` also val_stress_loss and val_stress_accuracy.
 
         Raises:
             ValueError: If the data are of another kind or number of classes, or a tuner of
                 KerasTuner looks for an objective that no training here reports.
         """
         if type(self).fit is CrackHyperModel.fit:  # one that overrides it may report more
-            _check_objective(callbacks)
+            _check_objective(callbacks, (*REPORTED, *(STRESS_METRICS if self.stress else ())))
         values = self.space.values(hp)
         seed = self._execution_seed(values)
         self._executions[_key(values)] += 1
@@ -213,6 +224,8 @@ class CrackHyperModel(keras_tuner.HyperModel):
             learning_rate=values["learning_rate"],
             views=self.views,
             cache=self.cache,
+            painting=self.painting_of(values.get(PAINTING, 0.0)),
+            stress=self.stress,
             mixed_precision=self.mixed_precision,
             seed=seed,
             view_seed=self.view_seed,
@@ -224,12 +237,19 @@ class CrackHyperModel(keras_tuner.HyperModel):
         del history.history["phase"]
         return history
 
-    def fill_cache(self, data: CrackData, depths: Iterable[int]) -> list[int]:
+    def painting_of(self, strength: float) -> keras.Layer | None:
+        """Returns what paints the images of a trial; None at strength 0."""
+        return self.painting(strength) if strength else None
+
+    def fill_cache(
+        self, data: CrackData, depths: Iterable[int], painting: float = 0.0
+    ) -> list[int]:
         """Computes the frozen features that trials of some depths share, if they keep any.
 
         Args:
             data: Its `train` and `validation` are passed through the network, once.
             depths: Unfreeze depths of the trials.
+            painting: The strength of their painting.
 
         Returns:
             The depths whose features are kept now; others have no room.
@@ -237,7 +257,15 @@ class CrackHyperModel(keras_tuner.HyperModel):
         if isinstance(self.cache, Uncached):
             return []
         model = self.build(self.space.hyperparameters())
-        return self.cache.prepare(model, depths, data, self.views or 1, seed=self.view_seed)
+        return self.cache.prepare(
+            model,
+            depths,
+            data,
+            self.views or 1,
+            seed=self.view_seed,
+            painting=self.painting_of(painting),
+            further=() if self.stress is None else (self.stress,),
+        )
 
     def _execution_seed(self, values: dict[str, Any]) -> int:
         execution = self._executions[_key(values)]
@@ -251,7 +279,9 @@ def _key(values: dict[str, Any]) -> tuple:
     return tuple(sorted(values.items()))
 
 
-def _check_objective(callbacks: Iterable[keras.callbacks.Callback]) -> None:
+def _check_objective(
+    callbacks: Iterable[keras.callbacks.Callback], reported: Sequence[str]
+) -> None:
     """Stops a tuner of KerasTuner whose objective no trial will report.
 
     It would find out after each training, and stop after three. A tuner with a `run_trial` of its
@@ -265,10 +295,10 @@ def _check_objective(callbacks: Iterable[keras.callbacks.Callback]) -> None:
             continue
         objective = tuner.oracle.objective
         names = [each.name for each in getattr(objective, "objectives", [objective])]
-        if missing := sorted(set(names) - set(REPORTED)):
+        if missing := sorted(set(names) - set(reported)):
             # Of KerasTuner's errors one that is not taken for a trial's failure.
             raise keras_tuner.errors.FatalValueError(
-                f"Expected the tuner's objective to be one of {', '.join(REPORTED)}, which a "
+                f"Expected the tuner's objective to be one of {', '.join(reported)}, which a "
                 f"trial of CrackHyperModel reports. Received: {', '.join(missing)}"
             )
 

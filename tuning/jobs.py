@@ -5,7 +5,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 
 from crackdet.data import CrackData
-from crackdet.data.splits import PicturesLeftOut
+from crackdet.data.splits import ImageSplit, PicturesLeftOut
 from crackdet.features import CacheTooSmall
 from tuning.hypermodel import CrackHyperModel
 from tuning.leaderboard import Leaderboard
@@ -29,6 +29,7 @@ class Jobs:
         board: The trials that have ended.
         executor: What runs the jobs.
         say: Prints a line.
+        stress: Further images that trials are measured on, or None.
         ahead: Depths to compute features at, in each round, before a trial asks for them.
         seed: Seed of the sample of images.
     """
@@ -41,6 +42,7 @@ class Jobs:
         executor: Executor,
         *,
         say: Callable[[str], None],
+        stress: ImageSplit | None = None,
         ahead: Sequence[int] = (),
         seed: int,
     ):
@@ -50,33 +52,36 @@ class Jobs:
         self._board = board
         self._executor = executor
         self._say = say
+        self._stress = stress
         self._ahead = set(ahead)
         self._seed = seed
         self._parts: dict[int, CrackData] = {}
-        # By training images: the depths whose features are kept, and those that have no room.
-        self._kept: dict[int, set[int]] = {}
-        self._refused: dict[int, set[int]] = {}
+        # By training images and painting: the depths whose features are kept, and those that have
+        # no room.
+        self._kept: dict[tuple[int, float], set[int]] = {}
+        self._refused: dict[tuple[int, float], set[int]] = {}
         self._pictures_travel = False
 
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Computes the frozen features of newly drawn trials, with all cores."""
-        hypermodel = CrackHyperModel(**self._recipe.hypermodel)
-        for images in sorted({self._board.images_of(task) for task in tasks}):
-            alike = [task for task in tasks if self._board.images_of(task) == images]
+        hypermodel = CrackHyperModel(**self._recipe.hypermodel, stress=self._stress)
+        for kind in sorted({self._kind(task) for task in tasks}):
+            alike = [task for task in tasks if self._kind(task) == kind]
             # Ahead each time, or a search that is resumed would take other ways to its features.
             depths = {0, *(task.depth for task in alike)} | self._ahead
             try:
-                kept = set(hypermodel.fill_cache(self._part(images), depths))
+                kept = set(hypermodel.fill_cache(self._part(kind[0]), depths, kind[1]))
             except CacheTooSmall as error:
                 self._say(f"{error} Trials go on without these features.")
                 continue
             self._ahead &= kept
-            self._kept[images] = self._kept.get(images, set()) | kept
-            self._refused[images] = (self._refused.get(images, set()) | depths) - kept
+            self._kept[kind] = self._kept.get(kind, set()) | kept
+            self._refused[kind] = (self._refused.get(kind, set()) | depths) - kept
 
     def submit(self, tasks: Sequence[Task]) -> "Future[list[Outcome]]":
         """Starts a job of one or more trials on the same images."""
-        images = self._board.images_of(tasks[0])
+        kind = self._kind(tasks[0])
+        images = kind[0]
         others = [
             trial.outcome.losses
             for trial in self._board.trials
@@ -86,10 +91,15 @@ class Jobs:
         ]
         cutoff = self._board.checkpoint_cutoff(images)
         recipe = self._recipe
-        if refused := self._refused.get(images):
+        if refused := self._refused.get(kind):
             cache = recipe.hypermodel["cache"].read_only(refused)
             recipe = replace(recipe, hypermodel={**recipe.hypermodel, "cache": cache})
-        data = self._part_for(tasks, images)
+        data, stress = self._part(images), self._stress
+        if not self._need_pictures(tasks):
+            train, validation = data.train.without_images(), data.validation.without_images()
+            data = replace(data, train=train, validation=validation)
+            stress = stress and stress.without_images()
+        recipe = replace(recipe, hypermodel={**recipe.hypermodel, "stress": stress})
         return self._executor.submit(run_job, recipe, data, list(tasks), others, cutoff)
 
     def mended(self, error: BaseException) -> bool:
@@ -101,16 +111,13 @@ class Jobs:
         self._pictures_travel |= lacked
         return lacked
 
-    def _part_for(self, tasks: Sequence[Task], images: int) -> CrackData:
-        """Returns the images of some trials, without their pictures where none is needed."""
-        part = self._part(images)
-        if self._pictures_travel or not {task.depth for task in tasks} <= self._kept.get(
-            images, set()
-        ):
-            return part
-        return replace(
-            part, train=part.train.without_images(), validation=part.validation.without_images()
-        )
+    def _kind(self, task: Task) -> tuple[int, float]:
+        """Returns what trials that share features have in common: training images and painting."""
+        return self._board.images_of(task), task.painting
+
+    def _need_pictures(self, tasks: Sequence[Task]) -> bool:
+        kept = self._kept.get(self._kind(tasks[0]), set())
+        return self._pictures_travel or not {task.depth for task in tasks} <= kept
 
     def _part(self, images: int) -> CrackData:
         if images not in self._parts:

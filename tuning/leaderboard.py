@@ -8,8 +8,8 @@ from typing import Any
 from crackdet.files import atomic_write
 from crackdet.runs import files
 from crackdet.runs.trials import (
-    HYPERPARAMETERS,
     by_number,
+    hyperparameters_in,
     metric_columns,
     standing,
     write_trials,
@@ -137,7 +137,7 @@ class Leaderboard:
         return {
             "trial": task.trial,
             "status": outcome.status,
-            **{name: task.values[name] for name in HYPERPARAMETERS},
+            **{name: task.values[name] for name in hyperparameters_in(task.values)},
             **{name: outcome.metrics.get(name) for name in self.metrics},
             "images": self.images_of(task),
             "epochs": outcome.epochs,

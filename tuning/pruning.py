@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crackdet.runs.history import is_best_so_far
+from crackdet.runs.history import deciding_loss, is_best_so_far
 
 # Trials that must have reached an epoch before one is judged at it.
 MIN_OTHERS = 4
@@ -42,7 +42,7 @@ def clearly_worse(losses: Sequence[float], others: Sequence[Sequence[float]]) ->
 class MedianPruner(keras.callbacks.Callback):
     """Stops `fit` with `PrunedError` when the trial is clearly worse than the others.
 
-    `best_weights` are then those of the epoch with the lowest `val_loss`.
+    `best_weights` are then those of the epoch with the lowest loss.
 
     Args:
         others: Validation losses by epoch of trials that have ended.
@@ -57,7 +57,7 @@ class MedianPruner(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
-        losses = self.history["val_loss"]
+        losses = self.history[deciding_loss(self.history)]
         if is_best_so_far(losses):
             self.best_weights = self.model.get_weights()
         if clearly_worse(losses, self.others):

@@ -10,7 +10,7 @@ import keras_tuner
 from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
 from crackdet.runs import files
-from crackdet.runs.trials import HYPERPARAMETERS
+from crackdet.runs.trials import hyperparameters_in
 from tuning.display import Display
 from tuning.hypermodel import CrackHyperModel
 
@@ -20,7 +20,8 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        best: The best trial's dropout, learning_rate and unfreeze_depth.
+        best: The best trial's dropout, learning_rate and unfreeze_depth, and its painting where
+            images are painted.
         trials: The rows of trials.csv, failed trials included, as dictionaries.
         directory: The search's folder.
     """
@@ -70,7 +71,7 @@ def write_best(display: Display, max_trials: int) -> dict[str, Any]:
             "cause and search in another directory."
         )
     best = board.row(board.ranked()[0])
-    chosen = {name: best[name] for name in HYPERPARAMETERS}
+    chosen = {name: best[name] for name in hyperparameters_in(best)}
     write_json(
         board.folder / files.BEST_HYPERPARAMETERS,
         {

@@ -130,11 +130,12 @@ def next_job(
     first = max(waiting, key=lambda task: task.depth) if workers > 1 else waiting[0]
     job = [first]
     if not first.depth and first.trial not in dead:
-        kind = (0, first.images, first.epochs)
+        kind = (0, first.images, first.epochs, first.painting)
         job = [
             task
             for task in waiting
-            if (task.depth, task.images, task.epochs) == kind and task.trial not in dead
+            if (task.depth, task.images, task.epochs, task.painting) == kind
+            and task.trial not in dead
         ][:heads_at_once]
     for task in job:
         waiting.remove(task)

@@ -5,22 +5,27 @@ import dataclasses
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
+import keras
 import keras_tuner
 
-from crackdet.data import CrackData
+from crackdet.data import CrackData, ImageSplit
+from crackdet.data.dataset import content_fingerprint
 from crackdet.features import FeatureCache, Uncached
 from crackdet.files import write_json
+from crackdet.layers import painting
 from crackdet.models import new_classifier
 from crackdet.models.heads import check_pooling
 from crackdet.models.weights import check_weights, weights_record
 from crackdet.runs import files
 from crackdet.runs.record import versions
-from crackdet.runs.trials import OBJECTIVES, RECALL
+from crackdet.runs.trials import OBJECTIVES, PAINTING, STRESS_LOSS
+from crackdet.training.fitting import check_painting
 from crackdet.training.heads import WIDTH
+from tuning.checks import check_halving, check_least, check_objective, check_pruning
 from tuning.display import Display
 from tuning.executors import local_executor
 from tuning.executors.memory import default_workers
@@ -29,7 +34,7 @@ from tuning.hypermodel import Classifier, CrackHyperModel
 from tuning.jobs import Jobs, search_part
 from tuning.leaderboard import Leaderboard
 from tuning.ledger import Ledger
-from tuning.oracles import INDEPENDENT, TUNERS, make_oracle, trial_limit, why_no_more_trials
+from tuning.oracles import INDEPENDENT, make_oracle, trial_limit, why_no_more_trials
 from tuning.project import Journal, open_project, workers_before
 from tuning.result import SearchResult, write_best
 from tuning.scheduler import run_trials
@@ -44,12 +49,14 @@ def search(
     tuner: str = "bayesian",
     max_trials: int = 12,
     space: SearchSpace | None = None,
-    objective: str = "val_loss",
+    objective: str | None = None,
     epochs: int = 3,
     search_images: int | None = None,
     halving_factor: int | None = None,
     pruning: str | None = None,
     views: int | None = 1,
+    painting: Callable[[float], keras.Layer] = painting,
+    stress: ImageSplit | None = None,
     cache: FeatureCache | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
@@ -67,7 +74,7 @@ def search(
 
     Each trial trains with `crackdet.training.fit` on train (those of the head alone, up to 16 side
     by side, with `fit_heads`) and is measured on validation, at the epoch with the lowest
-    `val_loss`; test is not looked at. A search that was stopped, even by a
+    `val_loss`, or `val_stress_loss`; test is not looked at. A search that was stopped, even by a
     kill, goes on when called again with the same arguments, and ends as if it had not been stopped.
 
     The frozen part of the network runs once over the images, here, with all cores; trials then
@@ -96,8 +103,9 @@ def search(
             may hold fewer. A "random" search without halving that stands in `directory` may be
             given more of them.
         space: What is searched. Defaults to `SearchSpace()`.
-        objective: "val_loss"; "val_accuracy"; or "val_recall_at_far_1pct", the share of cracked
-            images found at a false-alarm rate of 1 % (two classes only).
+        objective: "val_loss"; "val_accuracy"; "val_recall_at_far_1pct", the share of cracked
+            images found at a false-alarm rate of 1 % (two classes only); or "val_stress_loss", the
+            loss on `stress`. Defaults to "val_stress_loss" with `stress`, else to "val_loss".
         epochs: Epochs of a trial.
         search_images: Size of the part of train, stratified by class, that trials train on.
             Validation shrinks in proportion, to no fewer than 500 images. None for all.
@@ -111,8 +119,13 @@ def search(
             others at the same epoch (Golovin et al., 2017); trials.csv calls it "pruned". Not for
             hyperband.
         views: Views of each image whose frozen features are computed once: 1 for the images as
-            they are, K for K-1 augmented ones beside. None trains whole models with live
-            augmentation, which is far slower.
+            they are, K for K-1 augmented ones beside, which are painted before where the space
+            says so. None trains whole models with live augmentation, which is far slower.
+        painting: What makes the painting of a strength of the space: a function like
+            `crackdet.layers.painting` that other processes can import.
+        stress: Further images that each epoch is measured on, such as those of
+            `crackdet.stress.stress_split(data.validation)`: the loss on them then says which epoch
+            of a trial is the best, and which trials are pruned.
         cache: Where frozen features are kept. Defaults to a folder in `directory`, removed at
             the end.
         workers: Trials at once. Defaults to one a core, as far as memory goes; 1 on a GPU; with
@@ -154,8 +167,12 @@ def search(
     >>> found.best
     """
     space = space or SearchSpace()
-    _check(data, tuner, objective)
-    _check_least(
+    if objective is None:
+        objective = "val_loss" if stress is None else STRESS_LOSS
+    check_objective(data, tuner, objective, stress)
+    if space.paints:
+        check_painting(painting(space.high(PAINTING)), data.class_names, views)
+    check_least(
         max_trials=(max_trials, 1),
         epochs=(epochs, 1),
         search_images=(search_images, len(data.class_names)),
@@ -165,8 +182,8 @@ def search(
         halving_factor=(halving_factor, 2),
         seed=(seed, 0),
     )
-    _check_pruning(pruning, halving_factor, tuner)
-    _check_halving(halving_factor, search_images)
+    check_pruning(pruning, halving_factor, tuner)
+    check_halving(halving_factor, search_images)
     if classifier is new_classifier:
         check_pooling(pooling)
         check_weights(weights, alpha, len(data.class_names), pooling)
@@ -180,6 +197,7 @@ def search(
         "halving_factor": halving_factor,
         "pruning": pruning,
         "views": views,
+        "stress": None if stress is None else content_fingerprint([stress]),
         "mixed_precision": mixed_precision,
         "classifier": f"{classifier.__module__}.{classifier.__qualname__}",
         "seed": seed,
@@ -241,6 +259,7 @@ def search(
                 "epochs": epochs,
                 "views": views,
                 "cache": kept,
+                "painting": painting,
                 "mixed_precision": mixed_precision,
                 "classifier": classifier,
                 "view_seed": seed,
@@ -260,7 +279,16 @@ def search(
         # are what all others are computed from.
         deepest = () if tuner in INDEPENDENT else (space.high("unfreeze_depth"),)
         with _open(executor) as running:
-            jobs = Jobs(recipe, data, board, running, say=display.say, ahead=deepest, seed=seed)
+            jobs = Jobs(
+                recipe,
+                data,
+                board,
+                running,
+                say=display.say,
+                stress=stress,
+                ahead=deepest,
+                seed=seed,
+            )
             together = (
                 views is not None and CrackHyperModel(**recipe.hypermodel).trains_heads_together()
             )
@@ -269,19 +297,6 @@ def search(
         if own_cache:
             shutil.rmtree(folder / files.CACHE, ignore_errors=True)
     return SearchResult(best, board.rows(), folder, recipe.hypermodel)
-
-
-def _check(data: CrackData, tuner: str, objective: str) -> None:
-    if tuner not in TUNERS:
-        raise ValueError(f"Expected tuner to be one of {TUNERS}. Received: {tuner!r}")
-    if objective not in OBJECTIVES:
-        raise ValueError(
-            f"Expected objective to be one of {(*OBJECTIVES,)}. Received: {objective!r}"
-        )
-    if not data.validation.num_images:
-        raise ValueError("Expected images to validate on; the split is empty.")
-    if objective == RECALL and len(data.class_names) != 2:
-        raise ValueError(f"{objective} needs two classes. Received: {data.class_names}")
 
 
 def _workers(
@@ -306,32 +321,6 @@ def _workers(
         most = getattr(executor, "workers", 1)
     # A tuner that learns from the trials that have ended learns nothing when all run at once.
     return most if tuner in INDEPENDENT else min(most, max(2, max_trials // 4))
-
-
-def _check_least(**bounds: tuple[int | None, int]) -> None:
-    """Checks `name=(value, lowest)`; None stands for all or none, which is allowed."""
-    for name, (value, lowest) in bounds.items():
-        if value is not None and value < lowest:
-            raise ValueError(f"Expected {name} of {lowest} or more. Received: {value}")
-
-
-def _check_pruning(pruning: str | None, halving_factor: int | None, tuner: str) -> None:
-    if pruning not in (None, "median"):
-        raise ValueError(f'Expected pruning to be "median" or None. Received: {pruning!r}')
-    given = {"pruning": pruning, "halving_factor": halving_factor}
-    for name, value in given.items():
-        if tuner == "hyperband" and value is not None:
-            raise ValueError(
-                f"Expected {name} of None, since hyperband halves by itself. Received: {value!r}"
-            )
-
-
-def _check_halving(halving_factor: int | None, search_images: int | None) -> None:
-    if halving_factor is not None and search_images is None:
-        raise ValueError(
-            "Expected halving_factor of None, or search_images for the first of its rounds: all "
-            f"trials train on all images already. Received: {halving_factor}"
-        )
 
 
 @contextlib.contextmanager

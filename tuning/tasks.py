@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crackdet.data.splits import PicturesLeftOut
-from crackdet.runs.trials import COMPLETED, FAILED, PRUNED
+from crackdet.runs.trials import COMPLETED, FAILED, PAINTING, PRUNED
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Task:
         return int(self.values["unfreeze_depth"])
 
     @property
+    def painting(self) -> float:
+        """The strength of the painting; 0 for none."""
+        return float(self.values.get(PAINTING, 0.0))
+
+    @property
     def images(self) -> int | None:
         """Training images of a search that halves; None for all of the search's."""
         return self.values.get("tuner/images")
@@ -54,7 +59,7 @@ class Outcome:
         seconds: What it took.
         error: What went wrong, in one line.
         traceback: Where it went wrong.
-        losses: `val_loss` after each epoch.
+        losses: The loss that its best epoch is told by, after each epoch.
         pruned: Whether it was stopped because others did better.
         files: What it leaves in the search's folder, by relative path.
     """

@@ -19,7 +19,7 @@ from crackdet.data.splits import PicturesLeftOut
 from crackdet.errors import CrackdetWarning
 from crackdet.evaluation import metrics_row
 from crackdet.features import CacheTooSmall, NotCached
-from crackdet.runs.history import best_epoch
+from crackdet.runs.history import METRICS, STRESS_METRICS, best_epoch, deciding_loss
 from crackdet.runs.trials import OBJECTIVES, RECALL, standing
 from crackdet.training import fit_heads
 from tuning.curves import trial_files
@@ -197,6 +197,8 @@ def _train_heads(
         cache=hypermodel.cache,
         views=hypermodel.views or 1,
         view_seed=hypermodel.view_seed,
+        painting=hypermodel.painting_of(tasks[0].painting),
+        stress=hypermodel.stress,
         epochs=tasks[0].epochs or hypermodel.epochs,
         give_up=worse,
     )
@@ -204,7 +206,7 @@ def _train_heads(
     for task, found in zip(chosen, histories, strict=True):
         if found is not None:
             del found.history["phase"]
-            pruned = worse is not None and worse(found.history["val_loss"])
+            pruned = worse is not None and worse(found.history[deciding_loss(found.history)])
             trained[task.trial] = Trained(models[task.trial], found.history, pruned)
     return trained
 
@@ -262,22 +264,24 @@ def train(
 def measure(
     trained: Trained, hypermodel: CrackHyperModel, data: CrackData, objective: str
 ) -> Outcome:
-    """Returns the metrics of the epoch whose weights `fit` keeps, which has the lowest `val_loss`.
+    """Returns the metrics of the epoch whose weights `fit` keeps, which has the lowest loss.
 
     A value that the best of several noisy epochs was picked by would flatter trials of many
     epochs.
 
     Raises:
-        ValueError: If no `val_loss` was a number.
+        ValueError: If no loss was a number.
     """
     history = trained.history
-    kept = best_epoch(history["val_loss"])
+    decides = deciding_loss(history)
+    kept = best_epoch(history[decides])
     if kept is None:
-        raise ValueError("val_loss was never a number")
-    metrics = {name: float(history[name][kept]) for name in ("val_loss", "val_accuracy")}
+        raise ValueError(f"{decides} was never a number")
+    names = [name for name in (*METRICS, *STRESS_METRICS) if name in history]
+    metrics = {name: float(history[name][kept]) for name in names if name.startswith("val_")}
     if objective == RECALL:
         metrics[RECALL] = _recall_at_far(trained.model, hypermodel, data)
-    losses = tuple(float(loss) for loss in history["val_loss"])
+    losses = tuple(float(loss) for loss in history[decides])
     return Outcome(metrics, len(losses), losses=losses, pruned=trained.pruned)
 
 

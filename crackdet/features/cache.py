@@ -161,6 +161,7 @@ class FeatureCache:
         augmentation: keras.Layer | None = None,
         seed: int = 0,
         painting: keras.Layer | None = None,
+        further: Iterable[ImageSplit] = (),
     ) -> list[int]:
         """Computes what trainings at several unfreeze depths share: to be called once, before.
 
@@ -178,11 +179,15 @@ class FeatureCache:
             augmentation: As in `features`.
             seed: Seed of the augmented views.
             painting: As in `features`.
+            further: Further images that the trainings measure, as they are.
 
         Returns:
             The depths that are now complete, in increasing order.
         """
+        depths = sorted(set(depths))
         requests = self._training_requests(model, depths, data, views, augmentation, seed, painting)
+        half = self.half_precision
+        requests += [FeatureRequest.of(model, depths, x, half_precision=half) for x in further]
         open_tables = [self._found(each) for each in requests]  # open, so that no pass removes them
         needed = missing_bytes(requests, open_tables)
         while needed:

@@ -15,9 +15,10 @@ from crackdet.files import read_csv, read_json
 from crackdet.report.entries import Entries
 from crackdet.runs import files
 from crackdet.runs.history import METRICS as HISTORY_METRICS
+from crackdet.runs.history import STRESS_METRICS
 from crackdet.runs.judged import CROSS_VALIDATION, judged_row
 from crackdet.runs.record import command
-from crackdet.runs.trials import HYPERPARAMETERS, Trials, read_trials
+from crackdet.runs.trials import Trials, read_trials
 
 TRIALS = f"{files.SEARCH}/{files.TRIALS}"
 _SEARCH_OPTIONS = f"{files.SEARCH}/{files.SEARCH_OPTIONS}"
@@ -238,7 +239,7 @@ def _read_epochs(path: Path) -> list[dict[str, str]]:
     rows = read_csv(path)
     for row in rows:
         _require_names(("phase", *HISTORY_METRICS), row)
-        for name in HISTORY_METRICS:
+        for name in (*HISTORY_METRICS, *(each for each in STRESS_METRICS if each in row)):
             float(row[name] or "nan")
     return rows
 
@@ -249,6 +250,6 @@ def _read_trials(path: Path) -> Trials | None:
         # Every cell that is drawn is read once here, so that an error names the file.
         trials.finished()
         for row in trials.rows:
-            for column in (*HYPERPARAMETERS, trials.objective):
+            for column in (*trials.hyperparameters, trials.objective):
                 trials.value(row, column)
     return trials

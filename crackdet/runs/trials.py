@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,35 @@ from crackdet.files import atomic_write, read_csv, read_json
 from crackdet.runs import files
 
 HYPERPARAMETERS = ("dropout", "learning_rate", "unfreeze_depth")
+# The strength of the painting: one more where images of training are painted.
+PAINTING = "painting"
 
-# Objectives and their directions. The last is the share of cracked images found at a false-alarm
-# rate of 1 %: sensitivity at a fixed specificity.
+# Objectives and their directions. The loss under stress needs a stress split; the recall is the
+# share of cracked images found at a false-alarm rate of 1 %: sensitivity at a fixed specificity.
 RECALL = "val_recall_at_far_1pct"
-OBJECTIVES = {"val_loss": "min", "val_accuracy": "max", RECALL: "max"}
+STRESS_LOSS = "val_stress_loss"
+OBJECTIVES = {"val_loss": "min", "val_accuracy": "max", RECALL: "max", STRESS_LOSS: "min"}
+
+
+def hyperparameters_in(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the hyperparameters of a search among the names of what a trial has.
+
+    Example:
+
+    >>> hyperparameters_in(["trial", "painting"])
+    ('dropout', 'learning_rate', 'unfreeze_depth', 'painting')
+    """
+    return (*HYPERPARAMETERS, *([PAINTING] if PAINTING in names else []))
+
 
 COMPLETED, PRUNED, FAILED = "completed", "pruned", "failed"
 
 
 def metric_columns(objective: str) -> tuple[str, ...]:
     """Returns the metrics of trials.csv, the objective first."""
-    return (objective, *(name for name in ("val_loss", "val_accuracy") if name != objective))
+    others = ("val_stress_accuracy",) if objective == STRESS_LOSS else ()
+    clean = (name for name in ("val_loss", "val_accuracy") if name != objective)
+    return (objective, *others, *clean)
 
 
 def by_number(trial: str) -> tuple[int, str]:
@@ -69,6 +86,11 @@ class Trials:
 
     rows: list[dict[str, str]]
     objective: str
+
+    @property
+    def hyperparameters(self) -> tuple[str, ...]:
+        """Names of the hyperparameters that the search had."""
+        return hyperparameters_in(self.rows[0])
 
     @property
     def direction(self) -> str:

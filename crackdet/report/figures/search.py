@@ -18,21 +18,25 @@ from crackdet.report.figures.theme import (
     whole_numbers,
 )
 from crackdet.report.words import plural
-from crackdet.runs.trials import FAILED, HYPERPARAMETERS, PRUNED, Trials
+from crackdet.runs.trials import FAILED, PRUNED, Trials
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 
 # Searched over orders of magnitude.
 _LOGARITHMIC = ("learning_rate", "images")
-PICTURE_NAMES = tuple(f"search_{name}" for name in (*HYPERPARAMETERS, "parallel"))
+
+
+def picture_names(trials: Trials) -> tuple[str, ...]:
+    """Returns the names of what `search_pictures` draws."""
+    return tuple(f"search_{name}" for name in (*trials.hyperparameters, "parallel"))
 
 
 def search_pictures(trials: Trials | None) -> list[Picture]:
     """One picture for each hyperparameter and the parallel coordinates, where trials finished."""
     if trials is None or not trials.finished():
         return []
-    return [_scatter(trials, name) for name in HYPERPARAMETERS] + [_parallel(trials)]
+    return [_scatter(trials, name) for name in trials.hyperparameters] + [_parallel(trials)]
 
 
 def _scatter(trials: Trials, name: str) -> Picture:
@@ -109,7 +113,7 @@ def _parallel(trials: Trials) -> Picture:
     """Each trial as a line through its hyperparameters and its objective."""
     rows = trials.finished()
     several = ["images"] if len(trials.sizes()) > 1 else []
-    names = [*HYPERPARAMETERS, *several, trials.objective]
+    names = [*trials.hyperparameters, *several, trials.objective]
     columns = {name: _column(trials, rows, name) for name in names}
     best = ", ".join(f"{_words(name)} {columns[name][0]:.4g}" for name in names)
     return Picture(

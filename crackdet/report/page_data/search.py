@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from crackdet.report.figures.search import PICTURE_NAMES
+from crackdet.report.figures.search import picture_names
 from crackdet.report.page_data.tables import Table
 from crackdet.report.page_data.training import views_sentence
 from crackdet.report.run import TRIALS, Run
 from crackdet.report.words import plural, short
-from crackdet.runs.trials import HYPERPARAMETERS, PRUNED, Trials
+from crackdet.runs.trials import PRUNED, Trials
 
 
 def search(run: Run) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def search(run: Run) -> dict[str, Any]:
         "summary": _summary(run.trials),
         "rounds": _rounds(run.trials),
         "views": views_sentence(run, "search_views"),
-        "pictures": PICTURE_NAMES,
+        "pictures": picture_names(run.trials),
         "trials": _table(run.trials),
     }
 
@@ -31,7 +31,7 @@ def _summary(trials: Trials) -> str:
     sentence = f"{plural(len(trials.rows), 'trial')}{ends}; the objective is {trials.objective}"
     if finished:
         best = finished[0]
-        chosen = ", ".join(f"{name} {short(best[name])}" for name in HYPERPARAMETERS)
+        chosen = ", ".join(f"{name} {short(best[name])}" for name in trials.hyperparameters)
         sentence += f". Best: {chosen}, {trials.objective} {short(best[trials.objective])}"
     return sentence + "."
 
