@@ -5,6 +5,11 @@ from typing import Any
 import keras
 
 
+def bars(strength: float) -> "Bars":
+    """Returns the painting of a strength, as `crackdet.layers.painting` does."""
+    return Bars(width=round(4 * strength))
+
+
 class Bars(keras.layers.Layer):
     """Paints a bar on sound images whose key says so, at a place that the key says.
 

@@ -181,7 +181,7 @@ def easy(monkeypatch, data):
 
         monkeypatch.setattr(tuning.jobs, "run_job", run_job)
         monkeypatch.setattr(
-            CrackHyperModel, "fill_cache", lambda self, data, depths: sorted(depths)
+            CrackHyperModel, "fill_cache", lambda self, data, depths, painting: sorted(depths)
         )
         usual = {"tuner": "random", "max_trials": 6, "executor": Inline(), "workers": 1}
         return search(data, directory=folder, **{**usual, "space": DEEP} | options)

@@ -182,12 +182,12 @@ def test_all_trials_share_their_features_which_one_pass_computes(data):
     asked = []
 
     class Cache:
-        def prepare(self, model, depths, given, views, seed):
-            asked.append((sorted(depths), given, views, seed))
+        def prepare(self, model, depths, given, views, seed, painting, further):
+            asked.append((sorted(depths), given, views, seed, painting, further))
 
     hypermodel = CrackHyperModel(SIZE, views=2, cache=Cache(), seed=8, view_seed=3, **SMALL)
     hypermodel.fill_cache(data, {3, 0, 1})
-    assert asked == [([0, 1, 3], data, 2, 3)]
+    assert asked == [([0, 1, 3], data, 2, 3, None, ())]
 
 
 def test_nothing_is_filled_without_a_cache(data):

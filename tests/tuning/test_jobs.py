@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from collections import deque
 
 import pytest
 
@@ -12,6 +13,7 @@ from tuning import jobs as module
 from tuning import search
 from tuning.jobs import Jobs
 from tuning.leaderboard import Leaderboard
+from tuning.scheduler import next_job
 from tuning.tasks import Finished, Outcome, Task
 from tuning.trial import Recipe
 
@@ -49,8 +51,8 @@ def asked(monkeypatch):
         def __init__(self, **options):
             pass
 
-        def fill_cache(self, data, depths):
-            asked.append((data.train.num_images, sorted(depths)))
+        def fill_cache(self, data, depths, painting):
+            asked.append((data.train.num_images, sorted(depths), *([painting] if painting else [])))
             return [depth for depth in depths if depth < 5]
 
     monkeypatch.setattr(module, "CrackHyperModel", HyperModel)
@@ -82,6 +84,24 @@ def test_features_ahead_are_asked_for_each_time(data, board, tmp_path, asked):
     jobs.prepare([task("00", 1), task("01", 3)])
     jobs.prepare([task("02", 2)])
     assert asked == [(48, [0, 1, 3, 4]), (48, [0, 2, 4])]
+
+
+def test_each_painting_has_a_pass_and_travels_without_pictures(data, board, tmp_path, asked):
+    jobs, calls = make(data, board, tmp_path, stress=data.validation)
+    painted = [
+        task("00", 1, painting=0.5),
+        task("01", 2, painting=1.0),
+        task("02", 0, painting=0.5),
+    ]
+    jobs.prepare(painted)
+    assert asked == [(48, [0, 1], 0.5), (48, [0, 2], 1.0)]
+    jobs.submit(painted[:1])
+    with pytest.raises(PicturesLeftOut):
+        calls[0][0].hypermodel["stress"].images([0])
+    jobs.submit([task("03", 2, painting=0.5)])  # of which no features are kept
+    assert calls[1][0].hypermodel["stress"] is data.validation
+    heads = deque([task("04", 0, painting=0.5), task("05", 0), task("06", 0, painting=0.5)])
+    assert [each.trial for each in next_job(heads, workers=2)] == ["04", "06"]
 
 
 def test_rivals_are_trials_of_the_same_images_that_did_not_fail(data, board, tmp_path, asked):

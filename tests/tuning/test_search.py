@@ -10,7 +10,8 @@ import tuning.jobs
 import tuning.searching
 from crackdet.data import CrackData
 from crackdet.errors import CrackdetError
-from tests.tuning.conftest import DEEP, SIZE, Inline, read_rows
+from tests.bars import bars
+from tests.tuning.conftest import DEEP, ONE_ROUND, SIZE, Inline, read_rows
 from tuning import CrackHyperModel, SearchSpace, search
 from tuning.jobs import search_part
 from tuning.tasks import Outcome
@@ -46,6 +47,26 @@ def test_other_objectives_are_maximised(easy, tmp_path, objective):
     assert found.best["learning_rate"] == max(row["learning_rate"] for row in found.trials)
     columns = list(read_rows(found.directory)[0])
     assert columns[columns.index("unfreeze_depth") + 1] == objective
+
+
+def test_a_painted_search_ranks_by_the_loss_under_stress(data, tmp_path):
+    stress = data.validation.in_order()
+    space = SearchSpace(0.1, (0.1, 0.4), unfreeze_depth=0, painting=(0.5, 1.0))
+    options = ONE_ROUND | {"views": 2, "stress": stress, "verbose": 0, "max_trials": 4}
+    options |= {"space": space, "painting": bars}
+    found = search(data, directory=tmp_path / "a", executor=Inline(), **options)
+    rows = read_rows(tmp_path / "a")
+    losses = [float(row["val_stress_loss"]) for row in rows]
+    assert losses == [float(row["val_loss"]) for row in rows]  # the same images
+    assert {float(row["painting"]) for row in rows} == {0.5, 1.0}
+    best = found.trials[int(np.argmin(losses))]
+    assert found.best == {name: best[name] for name in found.best}
+    assert found.best["painting"] in (0.5, 1.0)
+    assert found.load_best().count_params()
+    with pytest.raises(ValueError, match="views of 2 or more"):
+        search(data, directory=tmp_path / "b", **options | {"views": 1})
+    with pytest.raises(ValueError, match="give stress"):
+        search(data, directory=tmp_path / "b", objective="val_stress_loss")
 
 
 @pytest.mark.parametrize("seed", [0, 7])  # KerasTuner alone takes 0 for "draw one"

@@ -25,6 +25,8 @@ from tuning import SearchSpace
         {"unfreeze_depth": -1},
         {"unfreeze_depth": 1.5},
         {"unfreeze_depth": None},
+        {"painting": (0.5, 1, 1.5, 2)},
+        {"painting": 2.5},
     ],
 )
 def test_wrong_ranges_are_refused_by_name(wrong):
@@ -52,6 +54,22 @@ def test_draws_within_the_ranges_and_learning_rates_evenly_in_their_logarithm():
     assert all(type(each["unfreeze_depth"]) is int for each in drawn)
     below = sum(each["learning_rate"] < 1e-3 for each in drawn)  # the middle of the logarithms
     assert 160 < below < 240
+
+
+def test_paintings_are_chosen_among_those_that_are_listed():
+    assert "painting" not in SearchSpace().names
+    assert SearchSpace(0.1, 1e-3, 2, painting=1).values(keras_tuner.HyperParameters())[
+        "painting"
+    ] == pytest.approx(1.0)
+    space = SearchSpace(
+        dropout=0.1, learning_rate=1e-3, unfreeze_depth=(0, 1), painting=(0, 1, 1.5)
+    )
+    assert space.count == 6
+    whole = space.hyperparameters().space
+    (choice,) = [part for part in whole if part.name == "painting"]
+    assert {choice.random_sample(seed) for seed in range(50)} == {0.0, 1.0, 1.5}
+    (choice,) = [part for part in space.grid(4).space if part.name == "painting"]
+    assert choice.values == [0.0, 1.5]
 
 
 def test_fixed_values_are_what_is_drawn():

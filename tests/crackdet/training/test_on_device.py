@@ -12,7 +12,8 @@ from crackdet.engines import keras_engine
 from crackdet.features import FeatureBatches, FeatureCache, on_device
 from crackdet.models import split_at
 from crackdet.models.units import suffix_at
-from crackdet.training import fit, fitting
+from crackdet.training import fit, sources
+from tests.bars import Bars
 
 MakeModel = Callable[..., keras.Model]
 
@@ -46,12 +47,14 @@ def test_training_on_the_device_is_training_from_disk(
     trained: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    painted = {"painting": Bars(), "stress": data.test} if views > 1 else {}
+
     def run(gpu: bool) -> tuple[dict[str, list], list[np.ndarray]]:
-        monkeypatch.setattr(fitting, "has_gpu", lambda: gpu)
+        monkeypatch.setattr(sources, "has_gpu", lambda: gpu)
         model = make_model(depth, augmentation=keras.layers.RandomBrightness(0.3))
         history = fit(
             model, data, epochs=2, head_epochs=0 if depth else None, learning_rate=1e-2,
-            views=views, cache=cache, verbose=0,
+            views=views, cache=cache, verbose=0, **painted,
         ).history  # fmt: skip
         return history, model.get_weights()
 
@@ -59,7 +62,7 @@ def test_training_on_the_device_is_training_from_disk(
     assert trained == {"suffix"}
     found, others = run(gpu=True)
     assert trained == {"suffix", "on_device"}
-    for name in ("loss", "val_loss"):
+    for name in ("loss", "val_loss", *(["val_stress_loss"] if painted else [])):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
         assert np.ptp(expected[name]) > 1e-3, "it learns"
     for a, b in zip(others, weights, strict=True):
@@ -120,7 +123,7 @@ def test_features_that_are_too_many_stay_on_disk(
     trained: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fitting, "has_gpu", lambda: True)
+    monkeypatch.setattr(sources, "has_gpu", lambda: True)
     shown, clean = cache.training_features(make_model(), 0, data)
     for limit, name in ((shown[0].nbytes + clean.nbytes, "on_device"), (0, "suffix")):
         monkeypatch.setattr(on_device, "MAX_BYTES", limit)
