@@ -62,6 +62,12 @@ def test_fine_tune(root: Path, place: Path) -> None:
     assert "auroc:" in out
 
 
+def test_stress_pictures(root: Path, place: Path) -> None:
+    out = run(root, place, "stress_pictures.py", *SMALL, "--out", "stress")
+    assert "85 cracked pictures of 17 families" in out
+    assert (place / "stress" / "sound.png").is_file()
+
+
 def test_search(root: Path, place: Path) -> None:
     options = (*SMALL, "--max-trials", "2", "--search-images", "64", "--directory", "search")
     out = run(root, place, "search.py", *options)
