@@ -14,6 +14,7 @@ from crackdet.layers.painting.random_zoom_out import RandomZoomOut
 from crackdet.layers.random_dihedral import RandomDihedral
 from crackdet.layers.random_illumination import RandomIllumination
 from crackdet.layers.random_image_layer import RandomImageLayer
+from crackdet.layers.random_similarity import RandomSimilarity
 from crackdet.layers.temperature_scaling import TemperatureScaling
 from crackdet.layers.top_k_pooling import TopKPooling2D
 
@@ -28,6 +29,7 @@ __all__ = [
     "RandomDistractor",
     "RandomIllumination",
     "RandomImageLayer",
+    "RandomSimilarity",
     "RandomZoomOut",
     "TemperatureScaling",
     "TopKPooling2D",
