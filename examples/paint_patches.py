@@ -51,18 +51,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    data = crackdet.load_data(
-        options.data, image_size=options.image_size, data_dir=options.data_dir
-    )
-    rng, labels = np.random.default_rng(options.seed), np.asarray(data.train.labels)
+    size, seed, strength = options.image_size, options.seed, options.strength
+    data = crackdet.load_data(options.data, image_size=size, data_dir=options.data_dir)
+    rng, labels = np.random.default_rng(seed), np.asarray(data.train.labels)
     cracked, sound = (rng.permutation(np.flatnonzero(labels == label)) for label in (1, 0))
     count = options.patches // 3  # two sound ones for each that is cracked
     chosen = np.concatenate([sound[: options.patches - count], cracked[:count]])
     images, labels = data.train.images(chosen).astype(np.uint8), labels[chosen].astype(np.int32)
 
-    strength, seed = options.strength, options.seed
     shown = {
         "zoom_out": layers.RandomZoomOut(1 + 0.8 * strength, rate=1.0, seed=seed),
+        "distractor": layers.RandomDistractor(1.0, strength, seed=seed),
+        "crack": layers.RandomCrack(1.0, strength, seed=seed),
         "camera": layers.RandomCamera(strength, seed=seed),
         "painting": layers.painting(strength, seed=seed),
     }

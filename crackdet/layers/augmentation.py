@@ -51,7 +51,7 @@ def augmentation(strength: float = 1.0, seed: int | None = None) -> keras.Sequen
     are one or two pixels wide; lower and higher contrast; new light. At strength 1, turns go up to
     ±10°, zooms up to ±10 %, contrast from -40 % (faint cracks are those that models miss) to
     +20 %, and `RandomIllumination` changes by a quarter; at other strengths each in proportion,
-    while the symmetries stay in full. About 7 ms an image of 224 pixels on two CPU cores.
+    while the symmetries stay in full. About 3 ms an image of 224 pixels on two CPU cores.
 
     Args:
         strength: From 0 (no change) to 2.

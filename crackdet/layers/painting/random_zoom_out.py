@@ -73,6 +73,8 @@ class RandomZoomOut(PaintingLayer):
         self.rate = rate
 
     def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+        if self.rate == 0 or (self.factor == 1 and self.stretch == 0):
+            return inputs
         draws = Draws(keys)
         height, width = inputs["images"].shape[1:3]
         log_factor = draws.uniform(0.0, math.log(self.factor), (1,))

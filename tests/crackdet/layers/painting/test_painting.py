@@ -43,6 +43,22 @@ def test_an_image_is_painted_alike_beside_any_others() -> None:
         np.testing.assert_allclose(value, whole[name][order], atol=1e-2)
 
 
+def test_labels_follow_the_cracks_and_masks_tell_them() -> None:
+    inputs = batch(40)
+    inputs["images"] = inputs["images"] / 32 + 150
+    inputs["labels"] = np.repeat([0, 1], [30, 10])
+    chain = painting(masks=True)
+    assert chain.masks
+    assert chain.needs_labels
+    outputs = painted(chain, inputs, keys(40))
+    cracked = outputs["labels"][:30] == 1
+    assert 1 <= cracked.sum() <= 18
+    assert (outputs["labels"][30:] == 1).all()
+    masks = outputs["masks"]
+    np.testing.assert_array_equal(masks[30:], -1)
+    np.testing.assert_array_equal(masks[:30].max(axis=(1, 2, 3)) > 0, cracked)
+
+
 def test_a_layer_paints_the_same_whatever_stands_beside_it() -> None:
     camera = RandomCamera(faults=["exposure"])
     alone = painted(Painting([camera]), batch(), keys())["images"]
