@@ -1,4 +1,4 @@
-"""The picture of training: loss and accuracy by epoch."""
+"""The picture of training: loss and accuracy by epoch, clean and under stress."""
 
 import itertools
 
@@ -11,13 +11,14 @@ from crackdet.report.figures.theme import (
     GREY,
     INK,
     ORANGE,
+    VERMILION,
     Picture,
     new_figure,
     whole_numbers,
 )
 from crackdet.report.run import Run
 from crackdet.report.words import plural
-from crackdet.runs.history import best_epoch
+from crackdet.runs.history import best_epoch, deciding_loss
 
 Rows = list[dict[str, str]]
 
@@ -26,16 +27,21 @@ def history(run: Run) -> Picture | None:
     """Loss and accuracy by epoch, phases marked; None where the run has no history."""
     if not run.history:
         return None
-    losses = _column(run.history, "val_loss")
+    deciding = deciding_loss(run.history[0])
+    losses = _column(run.history, deciding)
     best = best_epoch(losses)
-    seen, caption = "train and validation", "Circled: the epoch of lowest validation loss."
+    stressed = deciding != "val_loss"
+    decides = "loss under stress" if stressed else "validation loss"
+    seen, caption = "train and validation", f"Circled: the epoch of lowest {decides}."
+    if stressed:
+        seen = "train, validation and stress validation"
     if run.cross_validation is not None:
         seen, caption = "train", "All images are trained on: the folds said for how many epochs."
     phases = _phases(run.history)
     words = ", then ".join(
         f"{name} for {plural(end - start, 'epoch')}" for name, start, end in phases
     )
-    kept = "" if best is None else f" Lowest validation loss: {losses[best]:.4f}, epoch {best + 1}."
+    kept = "" if best is None else f" Lowest {decides}: {losses[best]:.4f}, epoch {best + 1}."
     return Picture(
         "history",
         "Loss and accuracy by epoch",
@@ -55,7 +61,7 @@ def _draw(rows: Rows, phases: list[tuple[str, int, int]], best: int | None) -> F
     for name, start, _ in phases:
         text = upper.text(max(start + 0.5, 0.7), 1.01, name, color=INK, fontsize=10)
         text.set_transform(upper.get_xaxis_transform())
-    lower.legend(loc="lower right")
+    lower.legend(loc="best")
     lower.set(xlabel="Epoch", xlim=(0.5, len(rows) + 0.5))
     whole_numbers(lower.xaxis)
     return figure
@@ -67,9 +73,13 @@ def _draw_metric(axes: Axes, name: str, rows: Rows, best: int | None) -> None:
     axes.plot(epochs, train, "o-", color=BLUE, markersize=4, label="train")
     if not np.isnan(validation).all():
         axes.plot(epochs, validation, "s-", color=ORANGE, markersize=4, label="validation")
+    decides = validation
+    if f"val_stress_{name}" in rows[0]:
+        decides = _column(rows, f"val_stress_{name}")
+        axes.plot(epochs, decides, "^-", color=VERMILION, markersize=4, label="under stress")
     axes.set(ylabel=name.capitalize())
     if best is not None:
-        axes.plot(best + 1, validation[best], "o", markersize=11, fillstyle="none", color=INK)
+        axes.plot(best + 1, decides[best], "o", markersize=11, fillstyle="none", color=INK)
 
 
 def _column(rows: Rows, name: str) -> list[float]:

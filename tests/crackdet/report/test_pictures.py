@@ -154,6 +154,21 @@ def test_history_marks_phases_and_the_best_epoch(run):
     assert [text.get_text() for text in upper.texts] == ["head", "fine tune"]
 
 
+def test_under_stress_that_loss_tells_the_best_epoch(run):
+    stressed = [1.0, 0.8, 0.7, 0.5, 0.6, 0.65, 0.66, 0.7, 0.8, 0.9]
+    rows = [
+        {**row, "val_stress_loss": str(loss), "val_stress_accuracy": str(1 - loss / 2)}
+        for row, loss in zip(run.history, stressed, strict=True)
+    ]
+    picture = history(dataclasses.replace(run, history=rows))
+    upper, lower = picture.figure.axes
+    for axes, value in ((upper, 0.5), (lower, 0.75)):
+        assert named(axes, "under stress")[3] == pytest.approx([4, value])
+        (circle,) = [line for line in axes.get_lines() if line.get_fillstyle() == "none"]
+        assert circle.get_xydata()[0] == pytest.approx([4, value])
+    assert "Lowest loss under stress: 0.5000, epoch 4." in picture.alt
+
+
 def test_history_of_one_epoch_and_one_phase(run_dir):
     rows = (run_dir / "history.csv").read_text().splitlines(keepends=True)
     (run_dir / "history.csv").write_text("".join(rows[:2]))
