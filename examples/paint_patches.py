@@ -70,8 +70,8 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, layer in shown.items():
         rows = [paint(layer, images, labels) for _ in range(5)]
-        path = out / f"{name}.png"
-        grid([(images, labels), *rows]).save(path)
+        path = out / f"{name}.jpg"
+        grid([(images, labels), *rows]).save(path, quality=90)
         print(path)
 
 

@@ -97,7 +97,7 @@ def test_own_photos_and_the_metrics_of_their_run(root: Path, place: Path) -> Non
 
 def test_paint_patches(root: Path, place: Path) -> None:
     out = run(root, place, "paint_patches.py", *SMALL, "--patches", "3", "--out", "painted")
-    assert "painted/painting.png" in out.splitlines()
+    assert "painted/painting.jpg" in out.splitlines()
     for path in (place / "painted").iterdir():
         with Image.open(path) as grid:
             assert grid.size == (3 * (48 + 8), 6 * (48 + 8))

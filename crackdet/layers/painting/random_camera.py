@@ -38,6 +38,8 @@ MAX_STRENGTH = 2.0
 # The brightness of red, green and blue (ITU-R BT.601, as in JPEG).
 _LUMA = np.array([[0.299, 0.587, 0.114]], "float32")
 _NOISE_ROWS = 1024
+# The mean grey level up to which more light is let in.
+_BRIGHTEST = 190.0
 
 
 @keras.saving.register_keras_serializable(package="crackdet")
@@ -49,12 +51,12 @@ class RandomCamera(PaintingLayer):
     - `"focus"`: blur of a standard deviation from 0.3 to 1.8 pixels, log-uniform.
     - `"motion"`: a shake by 2 to 8 pixels along rows or columns.
     - `"resolution"`: a grid up to 3 times as coarse, shown anything from smooth to blocky.
-    - `"exposure"`: 0.6 to 1.4 times as much light.
+    - `"exposure"`: 0.6 to 1.4 times as much light, but no wall becomes white.
     - `"vignetting"`: light that falls off from a point of the image, to a third at the farthest.
     - `"noise"`: of the sensor, a standard deviation of 1 to 12 grey levels at white, log-uniform,
       less in the dark as the photons are fewer, fine or with grains of 2 pixels.
     - `"gamma"`: exponents from 0.7 to 1.4, log-uniform.
-    - `"contrast"`: from 0.6 to 1.3 times, about the middle grey.
+    - `"contrast"`: from 0.6 to 1.3 times, about the image's brightness.
     - `"white_balance"`: a cast from blue to yellow by 15 %, and from green to magenta by 5 %.
     - `"saturation"`: from none, which is grey, to 1.3 times.
     - `"compression"`: JPEG's 8 x 8 blocks of brightness, at qualities from 20 to 95.
@@ -112,8 +114,10 @@ class RandomCamera(PaintingLayer):
         faults = list(FAULTS) if self.faults is None else self.faults
         if self.strength == 0 or not faults:
             return inputs
-        camera = _Camera(Draws(keys), self.strength, faults)
         planes = to_planes(inputs["images"])
+        # As cameras meter the light: from a part of the pixels.
+        brightness = keras.ops.mean(planes[:, :, ::4], axis=(1, 2, 3))
+        camera = _Camera(Draws(keys), self.strength, faults, keras.ops.expand_dims(brightness, 1))
         planes = camera.expose(planes)
         planes = camera.add_noise(planes)
         planes = camera.develop(planes)
@@ -127,9 +131,12 @@ class RandomCamera(PaintingLayer):
 class _Camera:
     """The faults of a batch's cameras. Each step takes and returns planes in [0, 255]."""
 
-    def __init__(self, draws: Draws, strength: float, faults: Sequence[str]) -> None:
+    def __init__(
+        self, draws: Draws, strength: float, faults: Sequence[str], brightness: Any
+    ) -> None:
         self.strength = strength
         self.faults = faults
+        self._brightness = brightness
         rates = [rate if fault in faults else 0.0 for fault, rate in FAULTS.items()]
         rates = keras.ops.convert_to_tensor(rates, "float32")
         # At once, for the many small steps of a draw take longer than its numbers.
@@ -145,6 +152,10 @@ class _Camera:
             return planes
         along_rows = keras.ops.cast(self._units["direction"] < 0.5, "float32")
         light = keras.ops.exp(self._between("exposure", -0.5, 0.35))
+        # Cracks vanish in what is white.
+        most = keras.ops.maximum(_BRIGHTEST / keras.ops.maximum(self._brightness, 1.0), 1.0)
+        light = keras.ops.minimum(light, most)
+        self._brightness = self._brightness * light
         rows = self._sampling(planes.shape[2], along_rows, "row")
         columns = self._sampling(planes.shape[3], 1 - along_rows, "column")
         return resample(planes, rows * keras.ops.expand_dims(light, -1), columns)
@@ -180,10 +191,9 @@ class _Camera:
     def develop(self, planes: Any) -> Any:
         """Tone curve and colours: an exponent, then a matrix of colours."""
         if self._any("gamma"):
-            exponent = _for_planes(keras.ops.exp(self._between("gamma", -0.35, 0.35)))
-            # By the logarithm, which is vectorized: five times as fast in TensorFlow.
-            logarithm = keras.ops.log(keras.ops.clip(planes / 255, 1e-4, 1))
-            planes = 255 * keras.ops.exp(exponent * logarithm)
+            exponent = keras.ops.exp(self._between("gamma", -0.35, 0.35))
+            planes = _power(planes, _for_planes(exponent))
+            self._brightness = _power(self._brightness, exponent)
         if not self._any("contrast", "white_balance", "saturation"):
             return planes
         grey = keras.ops.convert_to_tensor(np.tile(_LUMA, (3, 1)))
@@ -194,7 +204,7 @@ class _Camera:
         colours = colours * keras.ops.expand_dims(contrast * self._colour_cast(), 1)
         height, width = planes.shape[2:]
         flat = keras.ops.matmul(colours, keras.ops.reshape(planes, (-1, 3, height * width)))
-        flat = flat + keras.ops.expand_dims(127.5 * (1 - contrast), -1)
+        flat = flat + keras.ops.expand_dims(self._brightness * (1 - contrast), -1)
         return keras.ops.reshape(flat, (-1, 3, height, width))
 
     def _colour_cast(self) -> Any:
@@ -227,6 +237,13 @@ class _Camera:
         """Likewise, the logarithms uniform."""
         drawn = low * keras.ops.exp(math.log(high / low) * self._units[fault])
         return self._occurs[fault] * drawn * self.strength
+
+
+def _power(values: Any, exponent: Any) -> Any:
+    """Values of [0, 255] raised to a power of their share of 255."""
+    # By the logarithm, which is vectorized: five times as fast in TensorFlow.
+    logarithm = keras.ops.log(keras.ops.clip(values / 255, 1e-4, 1))
+    return 255 * keras.ops.exp(exponent * logarithm)
 
 
 def _for_planes(values: Any) -> Any:
