@@ -17,8 +17,9 @@ def architecture(model: keras.Model) -> dict[str, Any]:
         A dictionary with `name`, `params`, `trainable_params`, `layers` (each with `name`, `type`,
         `output_shape`, `params`, `trainable`) and `stages` (each with `name`, `type`, `layers`,
         `output_shape`, `params`, `trainable_params`). Neighbouring layers of one MobileNetV2 unit
-        form a stage; every other layer is its own. `trainable` tells whether any weight of the
-        layer is trained. Shapes leave the batch out.
+        form a stage; every other layer is its own. One that takes more than its predecessor, or
+        something else, has `inputs`, the names of the stages that it takes. `trainable` tells
+        whether any weight of the layer is trained. Shapes leave the batch out.
 
     Example:
 
@@ -28,9 +29,12 @@ def architecture(model: keras.Model) -> dict[str, Any]:
     """
     layers = [_layer_row(layer) for layer in model.layers]
     stages: list[dict[str, Any]] = []
+    inputs = _inputs_of_stages(model)
     for row in layers:
         name = _stage_of(row["name"])
         if not stages or stages[-1]["name"] != name:
+            before = [stages[-1]["name"]] if stages else []
+            branch = {"inputs": inputs[name]} if inputs[name] not in ([], before) else {}
             stages.append(
                 {
                     "name": name,
@@ -38,6 +42,7 @@ def architecture(model: keras.Model) -> dict[str, Any]:
                     "layers": 0,
                     "params": 0,
                     "trainable_params": 0,
+                    **branch,
                 }
             )
         stage = stages[-1]
@@ -52,6 +57,19 @@ def architecture(model: keras.Model) -> dict[str, Any]:
         "layers": layers,
         "stages": stages,
     }
+
+
+def _inputs_of_stages(model: keras.Model) -> dict[str, list[str]]:
+    """Returns the other stages that each one takes, in the order of the layers."""
+    inputs: dict[str, list[str]] = {_stage_of(layer.name): [] for layer in model.layers}
+    for layer in model.layers:
+        stage = _stage_of(layer.name)
+        for node in layer._inbound_nodes[:1]:  # the graph that it was made in
+            for tensor in node.input_tensors:
+                name = _stage_of(tensor._keras_history.operation.name)
+                if name in inputs and name not in (stage, *inputs[stage]):
+                    inputs[stage].append(name)
+    return inputs
 
 
 def _layer_row(layer: keras.Layer) -> dict[str, Any]:

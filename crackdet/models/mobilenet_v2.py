@@ -41,9 +41,9 @@ def mobilenet_v2_classifier(
     `dropout`, and `predictions` (softmax in float32, whatever the dtype policy).
 
     With `pooling="local"`, `crack_map`, a 1x1 convolution of MobileNetV2's highest map of stride 16
-    (`block_13_expand_relu`), gives each position one logit; `crack_evidence`, the mean of the
+    (`block_13_expand_relu`), gives each position one logit; `evidence`, the mean of the
     highest 4 % of them, is put beside the pooled features, after the dropout, in
-    `pooled_and_local`. A hairline that crosses few positions is so not averaged away, and
+    `features`. A hairline that crosses few positions is so not averaged away, and
     `crack_map_model` shows where it was seen. At first the evidence is added as it is to the
     log-odds of all classes but 0; its weights are then trained like the others.
 

@@ -20,8 +20,8 @@ HEAD_NAME = "predictions"
 # 16; one logit for each position of it; what is made of them; and that beside the pooled features.
 LOCAL_FEATURES_NAME = "block_13_expand_relu"
 CRACK_MAP_NAME = "crack_map"
-EVIDENCE_NAME = "crack_evidence"
-JOINED_NAME = "pooled_and_local"
+EVIDENCE_NAME = "evidence"
+JOINED_NAME = "features"
 
 # The one map of the names that keras.applications gives to MobileNetV2's layers.
 _STAGES = (

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
+from matplotlib.text import Text
 
 from crackdet.report.figures.theme import GREY, INK, LIGHT, ORANGE, Picture, new_figure
 from crackdet.report.run import Run
@@ -19,7 +20,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
     _PLAIN: {"facecolor": "white", "edgecolor": GREY},
 }
 # Where the boxes and the three columns of text stand, from 0 to 1.
-_BOX, _NAME, _OUTPUT, _PARAMETERS = 0.15, 0.33, 0.70, 1.0
+_BOX, _NAME, _OUTPUT, _PARAMETERS = 0.15, 0.33, 0.76, 1.0
 
 
 def architecture(run: Run) -> Picture:
@@ -65,7 +66,9 @@ def _draw(stages: list[dict[str, Any]]) -> Figure:
     largest = max((_side(stage["output_shape"]) for stage in stages), default=1)
     for place, stage in enumerate(stages):
         _draw_box(axes, place, stage, largest)
-        _draw_texts(axes, place, stage)
+        name = _draw_texts(axes, place, stage)
+        if place:
+            _draw_inputs(axes, place, stage, stages[place - 1], name)
     axes.legend(
         handles=[Patch(label=name, **look) for name, look in _LOOKS.items()],
         loc="lower center",
@@ -81,17 +84,38 @@ def _draw_box(axes: Axes, place: int, stage: dict[str, Any], largest: int) -> No
     box = FancyBboxPatch(corner, width, 0.68, boxstyle="round,pad=0,rounding_size=0.01")
     box.set(**_LOOKS[_state(stage)], linewidth=1)
     axes.add_patch(box)
-    if place:
+
+
+def _draw_inputs(
+    axes: Axes, place: int, stage: dict[str, Any], above: dict[str, Any], label: Text
+) -> None:
+    """Joins a stage with the one above; what it takes from further up stands behind its label."""
+    name = above.get("last", above["name"])
+    inputs = stage.get("inputs", [name])
+    if name in inputs:
         axes.plot([_BOX, _BOX], [place - 0.16, place + 0.16], color=GREY, linewidth=1)
+    if others := [each for each in inputs if each != name]:
+        axes.annotate(
+            f"\N{LEFTWARDS ARROW} {', '.join(others)}",
+            xy=(1, 0.5),
+            xycoords=label,
+            xytext=(4, 0),
+            textcoords="offset points",
+            color=GREY,
+            fontsize=9,
+            va="center",
+        )
 
 
-def _draw_texts(axes: Axes, place: int, stage: dict[str, Any]) -> None:
+def _draw_texts(axes: Axes, place: int, stage: dict[str, Any]) -> Text:
+    """Writes a stage's row and returns its name's label."""
     look: dict[str, Any] = {"va": "center", "fontsize": 10.5}
     weight = "bold" if _state(stage) == _TRAINED else "normal"
-    axes.text(_NAME, place + 0.5, stage["name"], fontweight=weight, **look)
+    name = axes.text(_NAME, place + 0.5, stage["name"], fontweight=weight, **look)
     axes.text(_OUTPUT, place + 0.5, shape(stage["output_shape"]), ha="center", **look)
     if stage["params"]:
         axes.text(_PARAMETERS, place + 0.5, f"{stage['params']:,}", ha="right", **look)
+    return name
 
 
 def _alike(first: dict[str, Any], second: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from crackdet.evaluation.architecture import architecture
 from crackdet.models import (
     crack_map_model,
     load_model,
@@ -104,6 +105,17 @@ def test_the_decision_is_taken_from_the_largest_of_the_map(poolings, images) -> 
     np.testing.assert_allclose(predict(inference_graph(model), images), expected, atol=1e-4)
     with pytest.raises(ValueError, match="pooling='local'"):
         crack_map_model(poolings["average"])
+
+
+def test_the_architecture_tells_what_branches_off(poolings) -> None:
+    stages = architecture(poolings["local"])["stages"]
+    assert {stage["name"]: stage["inputs"] for stage in stages if "inputs" in stage} == {
+        "crack_map": ["block_13"],
+        "dropout": ["pooling"],
+        "evidence": ["crack_map"],
+        "features": ["dropout", "evidence"],
+    }
+    assert not any("inputs" in stage for stage in architecture(poolings["average"])["stages"])
 
 
 def test_heads_of_any_pooling_are_put_on_any_backbone(poolings) -> None:

@@ -348,6 +348,19 @@ def test_architecture_draws_a_box_for_each_stage(run):
     assert f"{run.architecture['trainable_params']:,} are trained" in picture.alt
 
 
+def test_a_stage_that_branches_off_names_what_it_takes(run):
+    *_, dropout, predictions = run.architecture["stages"]
+    crack_map = {**dropout, "name": "crack_map", "inputs": ["block_13"]}
+    whole = {**run.architecture, "stages": [*run.architecture["stages"]]}
+    before = len(architecture(run).figure.axes[0].lines)
+    whole["stages"][-2:] = [crack_map, {**dropout, "inputs": ["pooling", "crack_map"]}, predictions]
+    axes = architecture(dataclasses.replace(run, architecture=whole)).figure.axes[0]
+    arrow = "\N{LEFTWARDS ARROW}"
+    texts = [text.get_text() for text in axes.texts]
+    assert [text for text in texts if arrow in text] == [f"{arrow} block_13", f"{arrow} pooling"]
+    assert len(axes.lines) == before
+
+
 def test_alike_stages_join_and_different_ones_do_not():
     def stage(name, sizes, trained=0):
         return {
