@@ -258,8 +258,10 @@ def _grain(draws: Draws, shape: tuple[int, int, int]) -> Any:
     """
     channels, height, width = shape
     coarse = draws.chance(0.5, (1, 1))
-    rows = draws.uniform(0.0, float(_NOISE_ROWS), (channels, height + 1)) + coarse * _NOISE_ROWS
-    noise = keras.ops.take(_noise_rows(width), keras.ops.cast(rows, "int32"), axis=0)
+    # Whole numbers before they are added: a sum of floats would round up past the last row.
+    rows = keras.ops.cast(draws.uniform(0.0, float(_NOISE_ROWS), (channels, height + 1)), "int32")
+    rows += keras.ops.cast(coarse, "int32") * _NOISE_ROWS
+    noise = keras.ops.take(_noise_rows(width), rows, axis=0)
     coarse = keras.ops.expand_dims(coarse, -1)
     above = coarse * math.sqrt(0.5)
     return noise[:, :, 1:] * (1 - coarse + above) + noise[:, :, :-1] * above
