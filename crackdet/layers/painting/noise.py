@@ -9,7 +9,6 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 
 from crackdet.layers.painting.draws import Draws
 
@@ -104,10 +103,10 @@ def _interpolation(draws: Draws, length: int, cells: Any, finest: float) -> Any:
     """
     points = math.ceil((length - 1) / finest) + 5
     cells = keras.ops.reshape(keras.ops.convert_to_tensor(cells, "float32"), (-1, 1))
-    pixels = np.arange(length, dtype="float32")[None]
+    pixels = keras.ops.expand_dims(keras.ops.arange(length, dtype="float32"), 0)
     positions = draws.uniform(1.0, 2.0, (1,)) + pixels / cells
     distance = keras.ops.abs(
-        keras.ops.expand_dims(positions, -1) - np.arange(points, dtype="float32")
+        keras.ops.expand_dims(positions, -1) - keras.ops.arange(points, dtype="float32")
     )
     near, nearer = keras.ops.relu(2.0 - distance), keras.ops.relu(1.0 - distance)
     return (near * near * near - 4.0 * nearer * nearer * nearer) / 6.0

@@ -34,7 +34,9 @@ class RandomDistractor(PaintingLayer):
     Painted unless `families` says otherwise: formwork joints, board marks, construction joints, tie
     holes, pores, stains, efflorescence, shadow edges, wires, scratches, trowel marks, coarse
     aggregate, moss, and two surfaces that meet. `crackdet.layers.DISTRACTORS` maps the name of each
-    family to what it imitates.
+    family to what it imitates. It also holds families that are painted only if they are named
+    (saw grooves, honeycombing, rust, paint edges, pipes), so that a model can be judged by what it
+    was not trained on.
 
     Args:
         rate: Share of images that get distractors, from 0 to 1.

@@ -10,7 +10,7 @@ from crackdet.layers.painting.distractors.slots import Slot
 
 # Something of the wall shows through any cover, as it does through paint; and what is pale is not
 # paler than this on the mean, or it would be without texture.
-_COVERED, _PALEST = 0.97, 240.0
+_COVERED, _PALEST = 0.97, 230.0
 
 
 def lay_on(images: Any, slots: Sequence[Slot], marks: Sequence[Mark], strength: float) -> Any:

@@ -9,7 +9,6 @@ import dataclasses
 from typing import Any
 
 import keras
-import numpy as np
 
 from crackdet.layers.painting.distractors.marks import Mark, Noises, by_image
 from crackdet.layers.painting.distractors.ranges import Look, Range
@@ -104,7 +103,7 @@ def draw_lines(draws: Draws, line: dict[str, Any], noises: Noises) -> Mark:
     index = keras.ops.clip(across * _RESOLUTION + entries / 2, 0.0, entries - 1.0)
     first = entries * keras.ops.arange(keras.ops.shape(index)[0], dtype="int32")
     index = keras.ops.cast(index, "int32") + keras.ops.reshape(first, (-1, 1, 1))
-    places = (np.arange(entries, dtype="float32")[None] + (0.5 - entries / 2)) / _RESOLUTION
+    places = _centred(entries) / _RESOLUTION
     table = keras.ops.stack(_profile(draws.fork("profile"), line, places), -1)
     looked_up = keras.ops.take(keras.ops.reshape(table, (-1, 2)), index, axis=0)
     along = _along(draws.fork("along"), line, upright, size) + fields["patchy"] * noises.patchy
@@ -126,14 +125,16 @@ def _distance(line: dict[str, Any], upright: Any, size: tuple[int, int]) -> Any:
     return keras.ops.matmul(rows, keras.ops.swapaxes(columns, 1, 2))
 
 
-def _centred(length: int) -> np.ndarray:
-    return (np.arange(length, dtype="float32") - (length - 1) / 2)[None]
+def _centred(length: int) -> Any:
+    """The places of pixels along an axis, `(1, length)`, 0 in its middle."""
+    places = keras.ops.arange(length, dtype="float32") - (length - 1) / 2
+    return keras.ops.expand_dims(places, 0)
 
 
 def _places(length: int, line: dict[str, Any]) -> Any:
     """The pixels across the line and ones, `(batch, length, 2)`."""
-    places = np.stack([_centred(length), np.ones((1, length), "float32")], -1)
-    return places + keras.ops.zeros_like(keras.ops.expand_dims(line["turn"], -1))
+    places = _centred(length) + keras.ops.zeros_like(line["turn"])
+    return keras.ops.stack([places, keras.ops.ones_like(places)], -1)
 
 
 def _graph(length: int, line: dict[str, Any], scale: int) -> Any:
@@ -165,7 +166,7 @@ def _along(draws: Draws, line: dict[str, Any], upright: Any, size: tuple[int, in
     return keras.ops.expand_dims(rows, 2) * keras.ops.expand_dims(columns, 1)
 
 
-def _profile(draws: Draws, line: dict[str, Any], places: np.ndarray) -> tuple[Any, Any]:
+def _profile(draws: Draws, line: dict[str, Any], places: Any) -> tuple[Any, Any]:
     """The tone and the cover at signed distances from the line, `(batch, entries)` each."""
     number = keras.ops.round(places / line["spacing"])
     number = keras.ops.clip(number, 0.0, keras.ops.floor(line["count"]) - 1.0)
@@ -200,7 +201,7 @@ def _repeats(draws: Draws, line: dict[str, Any], number: Any) -> tuple[Any, Any]
     return tuple(keras.ops.take_along_axis(values, index, axis=1) for values in (shift, shade))
 
 
-def _boards(draws: Draws, line: dict[str, Any], places: np.ndarray) -> Any:
+def _boards(draws: Draws, line: dict[str, Any], places: Any) -> Any:
     """A tone for each gap between parallel lines, of variance 1."""
     index = keras.ops.cast(keras.ops.floor(places / line["spacing"]), "int32") % _REPEATS
     return keras.ops.take_along_axis(draws.normal((_REPEATS,)), index, axis=1)

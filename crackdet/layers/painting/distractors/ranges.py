@@ -71,7 +71,7 @@ def draw_table(draws: Draws, looks: Sequence[Look]) -> Any:
     rows = [[_bounds(getattr(look, name)) for name in look.parameters()] for look in looks]
     chosen = draws.choice([look.weight for look in looks])
     low, high, sign = (
-        keras.ops.take(column, chosen, axis=0)
+        keras.ops.take(keras.ops.convert_to_tensor(column), chosen, axis=0)
         for column in np.moveaxis(np.array(rows, "float32"), -1, 0)
     )
     drawn = draws.uniform(low, high, (len(rows[0]),))

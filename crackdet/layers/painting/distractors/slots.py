@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
 from crackdet.layers.painting.distractors.lines import Lines
 from crackdet.layers.painting.distractors.ranges import Look, columns, draw_table
@@ -67,7 +66,8 @@ def _taken(draws: Draws, weights: Sequence[float]) -> Any:
     By exponential keys: Efraimidis and Spirakis, 2006, "Weighted random sampling with a reservoir".
     """
     count = draws.choice([1.0] * min(_MOST, len(weights)), (1,)) + 1
-    keys = keras.ops.log(draws.uniform(shape=(len(weights),))) / np.array(weights, "float32")
+    scale = keras.ops.convert_to_tensor([1.0 / weight for weight in weights], "float32")
+    keys = keras.ops.log(draws.uniform(shape=(len(weights),))) * scale
     above = keras.ops.expand_dims(keys, 1) > keras.ops.expand_dims(keys, 2)
     rank = keras.ops.sum(keras.ops.cast(above, "int32"), axis=-1)
     return keras.ops.cast(rank < count, "float32")
@@ -75,5 +75,5 @@ def _taken(draws: Draws, weights: Sequence[float]) -> Any:
 
 def _crossing(table: Any) -> Any:
     changes = [_CROSSING.get(name, (1.0, 0.0)) for name in Lines.parameters()]
-    factors, summands = np.array(changes, "float32").T
+    factors, summands = keras.ops.convert_to_tensor(list(zip(*changes, strict=True)), "float32")
     return table * factors + summands

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 
 from crackdet.layers.painting.distractors.marks import Mark, Noises, by_image
 from crackdet.layers.painting.distractors.ranges import Look, Range
@@ -62,7 +61,8 @@ def draw_spots(draws: Draws, spot: dict[str, Any], noises: Noises) -> Mark:
     long = keras.ops.exp(0.5 * spot["long"] * draws.normal((_MOST,)))
     rows, row_slopes = _hills(draws, height, radius * long)
     columns, column_slopes = _hills(draws, width, radius / long)
-    painted = keras.ops.cast(np.arange(_MOST, dtype="float32")[None] < spot["count"], "float32")
+    number = keras.ops.arange(_MOST, dtype="float32")
+    painted = keras.ops.cast(number < spot["count"], "float32")
     painted = keras.ops.expand_dims(painted, 1)
     hills = _sum(rows * painted, columns)
     # How far the tone of the spot that is there lies from the mean.
@@ -91,7 +91,7 @@ def _height(distance: Any) -> Any:
 def _hills(draws: Draws, length: int, radius: Any) -> tuple[Any, Any]:
     """Hills along one axis, `(batch, length, spots)`, and their slopes times the radius."""
     middle = draws.uniform(-0.02 * length, 1.02 * length, (1, _MOST))
-    pixels = np.arange(length, dtype="float32")[None, :, None] + 0.5
+    pixels = keras.ops.reshape(keras.ops.arange(length, dtype="float32") + 0.5, (1, -1, 1))
     places = (pixels - middle) / keras.ops.expand_dims(radius, 1)
     hills = _height(places)
     return hills, places * hills

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import keras
-import numpy as np
 
 from crackdet.layers.painting.distractors.marks import Mark, Noises, by_image
 from crackdet.layers.painting.distractors.ranges import Look, Range
@@ -52,7 +51,7 @@ def draw_stains(draws: Draws, stain: dict[str, Any], noises: Noises) -> Mark:
     rows = short + upright * (long - short)
     field = smooth_noise(draws, (height, width), rows, _FINEST, short + long - rows)
     field = field + fields["detail"] * noises.fine
-    down = np.linspace(-1.0, 1.0, height, dtype="float32")[None, :, None]
+    down = keras.ops.reshape(keras.ops.linspace(-1.0, 1.0, height, dtype="float32"), (1, -1, 1))
     level = fields["level"] + fields["fall"] * down
     inside = keras.ops.clip((field - level) / fields["soft"] + 0.5, 0.0, 1.0)
     grain = 1.0 + fields["grain"] * noises.fine

@@ -19,27 +19,31 @@ def paint(images: np.ndarray, keys: np.ndarray, **arguments) -> np.ndarray:
     return keras.ops.convert_to_numpy(layer.paint({"images": tensors[0]}, tensors[1])["images"])
 
 
+# What differs from backend to backend is seen below, with fewer shapes to compile.
+@pytest.mark.slow
 def test_layer(tmp_path) -> None:
     check_layer(
         RandomDistractor,
         {"rate": 1.0, "families": ["stains"], "seed": 0},
         (4, 32, 32, 3),
         tmp_path,
-        input_dtypes=("float32", "uint8"),
+        input_dtypes=("uint8",),
         random=True,
     )
 
 
 def test_labels_and_masks_stay_and_so_do_the_images_that_get_none() -> None:
-    images = np.repeat(IMAGES.round().astype("uint8"), 8, axis=0)
-    labels, masks = np.arange(64) % 2, np.full((64, 48, 48, 1), -1, "float32")
-    inputs = {"images": images, "labels": labels, "masks": masks}
-    painted = RandomDistractor(rate=0.5, seed=0)(inputs, training=True)
-    painted = {name: keras.ops.convert_to_numpy(value) for name, value in painted.items()}
-    np.testing.assert_array_equal(painted["labels"], labels)
-    np.testing.assert_array_equal(painted["masks"], masks)
-    changed = (painted["images"] != images).any((1, 2, 3))
-    assert 0.3 < changed.mean() < 0.7
+    images = IMAGES.round().astype("uint8")
+    inputs = {"images": images, "labels": np.arange(8) % 2, "masks": np.full((8, 48, 48, 1), -1.0)}
+    layer = RandomDistractor(rate=0.5, families=["stains"], seed=0)
+    changed = []
+    for _ in range(8):
+        painted = layer(inputs, training=True)
+        painted = {name: keras.ops.convert_to_numpy(value) for name, value in painted.items()}
+        np.testing.assert_array_equal(painted["labels"], inputs["labels"])
+        np.testing.assert_array_equal(painted["masks"], inputs["masks"])
+        changed += list((painted["images"] != images).any((1, 2, 3)))
+    assert 0.25 < np.mean(changed) < 0.7
 
 
 @pytest.mark.parametrize("name", DISTRACTORS)
@@ -50,9 +54,15 @@ def test_every_family_is_seen_alone_and_stays_in_range(name: str) -> None:
 
 
 def test_an_image_is_painted_alike_whatever_stands_beside_it() -> None:
-    together = paint(IMAGES, KEYS, rate=1.0)
-    alone = paint(IMAGES[5:6], KEYS[5:6], rate=1.0)
-    np.testing.assert_allclose(alone, together[5:6], atol=0.01)
+    forward = paint(IMAGES, KEYS, rate=1.0)
+    backward = paint(IMAGES[::-1].copy(), KEYS[::-1].copy(), rate=1.0)
+    np.testing.assert_allclose(backward[::-1], forward, atol=0.01)
+
+
+def test_families_to_be_judged_by_are_painted_only_if_they_are_named() -> None:
+    tones = [look.warm for look in RandomDistractor()._looks]
+    rust = [look.warm for look in RandomDistractor(families=["rust"])._looks]
+    assert not set(rust) & set(tones)
 
 
 def test_strength_0_changes_nothing_and_a_half_about_half_as_much() -> None:
@@ -75,10 +85,10 @@ def test_a_line_is_as_wide_as_it_says_at_any_angle(upright: float) -> None:
     )
     draws = Draws(keras.ops.convert_to_tensor(KEYS))
     line = columns(Lines, draw_table(draws, [look]))
-    mark = draw_lines(draws, line, draw_noises(draws, (64, 64)))
+    mark = draw_lines(draws, line, draw_noises(draws, (48, 48)))
     area = -keras.ops.convert_to_numpy(keras.ops.sum(mark.tones, axis=(1, 2)))
     turn = keras.ops.convert_to_numpy(line["turn"])[:, 0]
-    np.testing.assert_allclose(area, 2.5 * 64 / np.cos(turn), rtol=0.04)
+    np.testing.assert_allclose(area, 2.5 * 48 / np.cos(turn), rtol=0.04)
 
 
 def test_wrong_arguments_are_refused_by_name() -> None:

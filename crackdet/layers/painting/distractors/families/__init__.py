@@ -5,8 +5,9 @@ patches of about 224 pixels.
 """
 
 from crackdet.layers.painting.distractors.families.before_walls import BEFORE_WALLS
+from crackdet.layers.painting.distractors.families.by_name import BY_NAME
 from crackdet.layers.painting.distractors.families.deposits import DEPOSITS
 from crackdet.layers.painting.distractors.families.joints import JOINTS
 from crackdet.layers.painting.distractors.families.surfaces import SURFACES
 
-FAMILIES = {**JOINTS, **SURFACES, **DEPOSITS, **BEFORE_WALLS}
+FAMILIES = {**JOINTS, **SURFACES, **DEPOSITS, **BEFORE_WALLS, **BY_NAME}
