@@ -165,10 +165,13 @@ class CrackHyperModel(keras_tuner.HyperModel):
 
         A `classifier` of one's own tells it when it has built them.
         """
-        pooling = self.pooling
-        if pooling is None and self.classifier is new_classifier:
-            pooling = pooling_in(self.weights)
-        return pooling in (None, "average")
+        return self.pooling_of_trials() in (None, "average")
+
+    def pooling_of_trials(self) -> str | None:
+        """Returns the `pooling` asked for, or else that of the weights; None where neither is."""
+        if self.pooling is None and self.classifier is new_classifier:
+            return pooling_in(self.weights)
+        return self.pooling
 
     def fit(
         self,

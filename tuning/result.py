@@ -50,7 +50,10 @@ class SearchResult:
             )
         hp = keras_tuner.HyperParameters()
         hp.values = dict(self.best)
-        model = CrackHyperModel(**{**self._model, "weights": None, "cache": None}).build(hp)
+        # What the starting weights brought along, the trial's own weights do not tell.
+        pooling = CrackHyperModel(**self._model).pooling_of_trials()
+        settings = {**self._model, "pooling": pooling, "weights": None, "cache": None}
+        model = CrackHyperModel(**settings).build(hp)
         model.load_weights(path)
         return model
 

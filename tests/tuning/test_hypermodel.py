@@ -5,11 +5,14 @@ import pytest
 
 import tuning.hypermodel
 from crackdet.features import FeatureCache
+from crackdet.files import write_json
 from crackdet.models import unfreeze_depth
+from crackdet.runs import files
 from crackdet.training.fitting import class_weights
 from tests.standin import standin_classifier
 from tests.tuning.conftest import SIZE, loss_of, patches
 from tuning import CrackHyperModel, SearchSpace
+from tuning.result import SearchResult
 
 SMALL = {"classifier": standin_classifier}
 SPACE = SearchSpace(dropout=(0.0, 0.5), learning_rate=(1e-4, 1e-2), unfreeze_depth=(0, 1))
@@ -238,6 +241,19 @@ def test_a_rebuilt_model_starts_from_the_head_that_its_weights_carry(weights, po
     for name in ["predictions", *(["crack_map"] if pooling else [])]:
         kernel, bias = rebuilt.get_layer(name).get_weights()
         assert (kernel == 0.5).all() == (bias == 0.5).all() == (weights is not None)
+
+
+def test_the_best_classifier_has_the_pooling_that_the_weights_brought(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning.hypermodel, "new_classifier", standin_classifier)
+    file = tmp_path / files.checkpoint("3")
+    file.parent.mkdir()
+    trained = standin_classifier(SIZE, pooling="local", seed=4)
+    trained.save_weights(file)
+    write_json(tmp_path / files.BEST_HYPERPARAMETERS, {"trial": "3"})
+    settings = {"image_size": SIZE, "weights": file, **SMALL}
+    best = SearchResult(VALUES, [], tmp_path, settings).load_best()
+    for ours, theirs in zip(best.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.slow
