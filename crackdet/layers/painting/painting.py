@@ -68,11 +68,6 @@ class Painting(PaintingLayer):
         """Whether a layer makes masks of the cracks that it paints."""
         return any(getattr(layer, "masks", False) for layer in self.layers)
 
-    def build(self, input_shape: Any) -> None:
-        for layer in self.layers:
-            layer.built = True  # painting layers have no weights
-        self.built = True
-
     def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         draws, before = Draws(keys), Counter[str]()
         for layer in self.layers:

@@ -34,6 +34,8 @@ class PaintingLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        # There are no weights. What is not built, Keras runs once uncompiled: minutes with JAX.
+        self.built = True
 
     def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         """Paints a batch; the same inputs and keys give the same outputs.

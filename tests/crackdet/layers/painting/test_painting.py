@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from crackdet.features.painted import Painter, make_painter
 from crackdet.layers import Painting, RandomCamera, RandomDihedral, RandomZoomOut, painting
 from tests.layer_checks import check_layer
 
@@ -32,31 +33,33 @@ def test_layer(tmp_path) -> None:
     )
 
 
-def test_an_image_is_painted_alike_beside_any_others() -> None:
-    whole = painted(painting(), batch(), keys())
-    # Of the same shape, for the time that JAX takes to compile.
-    order = [3, 3, 0, 5, 1, 2]
-    other = painted(
-        painting(), {name: value[order] for name, value in batch().items()}, keys()[order]
-    )
-    for name, value in other.items():
-        np.testing.assert_allclose(value, whole[name][order], atol=1e-2)
+@pytest.fixture(scope="module")
+def paint() -> Painter:
+    """The whole painting, compiled: JAX takes half a minute for each of its steps alone."""
+    return make_painter(painting(masks=True), (32, 32))
 
 
-def test_labels_follow_the_cracks_and_masks_tell_them() -> None:
-    inputs = batch(40)
-    inputs["images"] = inputs["images"] / 32 + 150
-    inputs["labels"] = np.repeat([0, 1], [30, 10])
-    chain = painting(masks=True)
-    assert chain.masks
-    assert chain.needs_labels
-    outputs = painted(chain, inputs, keys(40))
-    cracked = outputs["labels"][:30] == 1
+def test_an_image_is_painted_alike_beside_any_others(paint: Painter) -> None:
+    images, labels = batch(6).values()
+    whole = paint(images, labels, keys(6))
+    order = [3, 3, 0, 5]
+    part = paint(images[order], labels[order], keys(6)[order])
+    np.testing.assert_allclose(part.images, whole.images[order], atol=1e-2)
+    np.testing.assert_array_equal(part.labels, whole.labels[order])
+    np.testing.assert_allclose(part.masks, whole.masks[order], atol=1e-4)
+    assert not np.allclose(part.images[0], paint(images[3:4], labels[3:4], keys(6)[:1]).images)
+
+
+def test_labels_follow_the_cracks_and_masks_tell_them(paint: Painter) -> None:
+    images = batch(40)["images"] / 32 + 150
+    found = paint(images, np.repeat([0, 1], [30, 10]), keys(40))
+    cracked = found.labels[:30] == 1
     assert 1 <= cracked.sum() <= 18
-    assert (outputs["labels"][30:] == 1).all()
-    masks = outputs["masks"]
-    np.testing.assert_array_equal(masks[30:], -1)
-    np.testing.assert_array_equal(masks[:30].max(axis=(1, 2, 3)) > 0, cracked)
+    assert (found.labels[30:] == 1).all()
+    np.testing.assert_array_equal(found.masks[30:], -1)
+    np.testing.assert_array_equal(found.masks[:30].max(axis=(1, 2, 3)) > 0, cracked)
+    assert painting(masks=True).masks
+    assert not painting().masks
 
 
 def test_a_layer_paints_the_same_whatever_stands_beside_it() -> None:
@@ -69,6 +72,7 @@ def test_a_layer_paints_the_same_whatever_stands_beside_it() -> None:
     assert np.abs(painted(twice, batch(), keys())["images"] - alone).max() > 1
 
 
+@pytest.mark.slow
 def test_strength_grows_from_the_identity() -> None:
     slope = np.linspace(100, 160, 32, dtype="float32")
     images = np.broadcast_to(slope[:, None, None], (6, 32, 32, 3))
