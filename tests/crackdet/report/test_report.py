@@ -36,6 +36,8 @@ PICTURES = {
     "search_learning_rate",
     "search_parallel",
     "search_unfreeze_depth",
+    "stress_pictures",
+    "stress_scores",
 }
 
 
