@@ -75,5 +75,5 @@ def _taken(draws: Draws, weights: Sequence[float]) -> Any:
 
 def _crossing(table: Any) -> Any:
     changes = [_CROSSING.get(name, (1.0, 0.0)) for name in Lines.parameters()]
-    factors, summands = keras.ops.convert_to_tensor(list(zip(*changes, strict=True)), "float32")
-    return table * factors + summands
+    changes = keras.ops.convert_to_tensor(changes, "float32")
+    return table * changes[:, 0] + changes[:, 1]
