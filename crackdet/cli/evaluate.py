@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
-from crackdet.cli.judging import add_threshold, classifier_of
+from crackdet.cli.judging import add_threshold, add_unsure, classifier_of
 from crackdet.cli.progress import shown_progress
 from crackdet.cli.readers import one_of
 from crackdet.files import write_json
@@ -47,6 +47,7 @@ def add_parser(subparsers: Any) -> None:
         help="judges images too that the model was trained or tuned on",
     )
     add_threshold(parser)
+    add_unsure(parser)
     parser.add_argument("--out", metavar="FILE", help="writes the metrics to this JSON file")
     cli.add(parser, *LOADING, title="loading")
     cli.add(parser, "bootstrap", title="evaluation")
@@ -92,6 +93,7 @@ def execute(arguments: Namespace) -> None:
         classifier.model,
         chosen.images,
         threshold=classifier.threshold,
+        detector=classifier.detector,
         bootstrap=options["bootstrap"],
         seed=options["seed"],
     )

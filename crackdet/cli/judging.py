@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from crackdet.cli.readers import real
+from crackdet.cli.readers import real, yes_or_no
 
 if TYPE_CHECKING:
     from crackdet.inference import Classifier
@@ -34,9 +34,21 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_unsure(parser: argparse.ArgumentParser) -> None:
+    """Adds --unsure, which says whether the classifier may answer that it cannot tell."""
+    parser.add_argument(
+        "--unsure",
+        type=yes_or_no,
+        default=True,
+        metavar="yes|no",
+        help="answers unsure for pictures that are like nothing in the model's training (default "
+        "yes)",
+    )
+
+
 def classifier_of(arguments: argparse.Namespace) -> "Classifier":
     """Returns the classifier that a command line names, with the threshold that it asks for."""
     from crackdet.inference import load_classifier
 
-    wishes = {name: getattr(arguments, name) for name in ("recall", "false_alarm_rate")}
+    wishes = {name: getattr(arguments, name) for name in ("recall", "false_alarm_rate", "unsure")}
     return load_classifier(arguments.model, arguments.threshold, **wishes)

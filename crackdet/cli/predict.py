@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from crackdet.cli import options as cli
-from crackdet.cli.judging import add_threshold, classifier_of
+from crackdet.cli.judging import add_threshold, add_unsure, classifier_of
 from crackdet.keras_import import import_keras
 from crackdet.names import printable
 
@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:
         "--model", default="concrete", metavar="MODEL", help=f"{cli.MODEL_HELP} (default concrete)"
     )
     add_threshold(parser)
+    add_unsure(parser)
     parser.add_argument("--json", action="store_true", help="prints one JSON object")
     parser.add_argument("--csv", metavar="FILE", help="writes one line an image to this file")
     cli.add_common(parser)

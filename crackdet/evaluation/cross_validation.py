@@ -14,9 +14,11 @@ from crackdet.data import CrackData, ImageSplit
 from crackdet.errors import CrackdetError
 from crackdet.evaluation.baseline import baseline_scores, fit_contrast, oriented
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
+from crackdet.evaluation.familiar import cross_fitted_statistics
 from crackdet.evaluation.filing import (
     checked_probabilities,
     predict_probabilities,
+    predict_with_features,
     require_two_classes,
     write_model,
     write_prediction_rows,
@@ -126,7 +128,8 @@ def cross_validate(
        figures are of all images, with intervals by group.
     4. The model that is kept is trained on all images, for the median of the folds' best epochs,
        with the temperature and the threshold that suit the scores of all. No figure is its own:
-       it has seen every image.
+       it has seen every image. So none tells either of what it is unsure: it is, of 1 % of images
+       like these.
 
     Args:
         model: A classifier with the weights that training starts from. It ends trained on all
@@ -190,6 +193,7 @@ def cross_validate(
         chosen_on="cross-validation",
     )
     scale_logits(model, temperature)
+    _, features = predict_with_features(model, images, cache or Uncached())
     facts = {
         **data.facts(),
         "counts": {"all": _counts(images, data.class_names)},
@@ -206,6 +210,7 @@ def cross_validate(
         facts=facts,
         trained_on=images,
         known=known,
+        statistics=cross_fitted_statistics(features, labels, fold_of),
     )
 
     before = predict_probabilities(before_model, images, cache or Uncached())[:, 1]

@@ -13,10 +13,11 @@ from crackdet.evaluation.architecture import architecture
 from crackdet.evaluation.threshold import ThresholdChoice
 from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write, write_csv, write_json
+from crackdet.models.feature_statistics import FeatureStatistics, statistics_file
 from crackdet.models.known_images import KnownImages, images_file
 from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, write_record
-from crackdet.models.units import without_augmentation
+from crackdet.models.units import with_head_inputs, without_augmentation
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.record import versions
@@ -35,6 +36,14 @@ def predict_probabilities(
 ) -> NDArray[np.float32]:
     """Returns probabilities of shape `(n, 2)` in the order of the split's labels."""
     return checked_probabilities(predictor.predict(model, split), split)
+
+
+def predict_with_features(
+    model: keras.Model, split: ImageSplit, predictor: FeatureCache | Uncached
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns probabilities `(n, 2)` and what the head takes, `(n, channels)`, of one pass."""
+    probabilities, features = predictor.predict(with_head_inputs(model), split)
+    return checked_probabilities(probabilities, split), np.asarray(features, np.float32)
 
 
 def checked_probabilities(probabilities: Any, split: ImageSplit) -> NDArray[np.float32]:
@@ -64,8 +73,9 @@ def write_model(
     facts: Mapping[str, Any],
     trained_on: ImageSplit,
     known: KnownImages,
+    statistics: FeatureStatistics,
 ) -> None:
-    """Writes `model.keras` with its record and the images that it knows.
+    """Writes `model.keras` with its record, the images that it knows and their statistics.
 
     Args:
         run_dir: The run's folder.
@@ -77,6 +87,7 @@ def write_model(
         facts: What the record says of the data.
         trained_on: The images that it was trained on.
         known: The images that it knows.
+        statistics: What those that it was trained on looked like to its head.
     """
     with atomic_write(run_dir / files.MODEL) as temporary:
         # Augmentation is of training alone, and needs crackdet: plain Keras loads the rest.
@@ -92,6 +103,7 @@ def write_model(
     )
     write_record(run_dir / files.MODEL, record)
     known.write(images_file(run_dir / files.MODEL))
+    statistics.write(statistics_file(run_dir / files.MODEL))
 
 
 def write_shown(run_dir: Path, model: keras.Model, samples: Mapping[str, NDArray[Any]]) -> None:

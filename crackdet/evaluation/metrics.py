@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from crackdet.evaluation.calibration import bin_index
 from crackdet.evaluation.intervals import (
@@ -18,6 +18,7 @@ from crackdet.evaluation.intervals import (
     share_interval,
 )
 from crackdet.evaluation.prevalence import precision_by_prevalence
+from crackdet.evaluation.unsure import alarms_of, confusion_matrix, unsure_facts
 
 METRICS = (
     "accuracy",
@@ -56,6 +57,7 @@ def metrics_row(
     bootstrap: int = 1000,
     seed: int = 0,
     are_probabilities: bool = True,
+    unsure: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Returns the metrics of binary scores, each with a 95 % interval.
 
@@ -91,6 +93,9 @@ def metrics_row(
         seed: Seed of the resampling.
         are_probabilities: Whether scores are probabilities in [0, 1]. When `False`, Brier score,
             calibration error and log loss are `None`.
+        unsure: Booleans of shape `(n,)`: of which images the classifier is unsure. At the threshold
+            such a crack counts as missed and such a sound image as an alarm, whatever their
+            scores; what is measured over all thresholds takes their scores as any.
 
     Returns:
         A dictionary with `n`, `positives`, `groups`, `positive_groups`, `negative_groups` (groups
@@ -107,7 +112,9 @@ def metrics_row(
           negatives. That threshold is read off the split itself: the figures compare rankings and
           promise no operating point;
         - `precision_at_prevalence`: what `precision_by_prevalence` returns, the precision where
-          50, 20, 5 or 1 % of the patches are cracked.
+          50, 20, 5 or 1 % of the patches are cracked;
+        - `unsure`, where it was given: what `crackdet.evaluation.unsure.unsure_facts` returns, how
+          many images that are and the figures of the others.
 
     Raises:
         ValueError: If the arrays are empty, differ in length, or hold values out of range.
@@ -128,7 +135,9 @@ def metrics_row(
         raise ValueError(f"bootstrap must be at least 0; received {bootstrap}.")
     group_of, group_count = number_groups(groups, y.size)
 
-    sums = _group_sums(y, s, threshold, group_of, group_count)
+    doubtful = None if unsure is None else np.asarray(unsure, bool)
+    alarms = alarms_of(y, s, threshold, doubtful)
+    sums = _group_sums(y, s, alarms, group_of, group_count)
     ranking = _Ranking(y, s, group_of)
     once = np.ones((1, group_count))
     values = {
@@ -147,9 +156,7 @@ def metrics_row(
         for name in _NEED_PROBABILITIES:
             values[name] = intervals[name] = None
 
-    alarms = s >= threshold
-    confusion = [[int(np.sum((y == t) & (alarms == p))) for p in (0, 1)] for t in (0, 1)]
-    row = {
+    row: dict[str, Any] = {
         "n": int(y.size),
         "positives": int(y.sum()),
         "groups": group_count,
@@ -157,10 +164,13 @@ def metrics_row(
         "negative_groups": int(np.unique(group_of[y == 0]).size),
         "threshold": float(np.mean(threshold)),
         **{name: values[name] for name in METRICS},
-        "confusion": confusion,
+        "confusion": confusion_matrix(y, alarms),
         "intervals": {name: intervals[name] for name in METRICS},
     }
-    return {**row, "precision_at_prevalence": precision_by_prevalence(row)}
+    row["precision_at_prevalence"] = precision_by_prevalence(row)
+    if doubtful is not None:
+        row["unsure"] = unsure_facts(y, s >= threshold, doubtful, group_of, bootstrap > 0)
+    return row
 
 
 def check_labels_and_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[Ints, Floats]:
@@ -209,13 +219,12 @@ def _divide(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def _group_sums(
-    y: Ints, s: Floats, threshold: float | Floats, group_of: Ints, groups: int
+    y: Ints, s: Floats, alarms: NDArray[np.bool_], group_of: Ints, groups: int
 ) -> Floats:
     """Sums over each group of everything that adds up: shape `(groups, 6 + bins)`.
 
     A resample of groups then needs one matrix product instead of a pass over the images.
     """
-    alarms = s >= threshold
     p = np.clip(s, _LOG_LOSS_CLIP, 1 - _LOG_LOSS_CLIP)
     columns = [
         np.ones_like(s),

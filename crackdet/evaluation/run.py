@@ -19,8 +19,10 @@ from crackdet.evaluation.baseline import (
 )
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
 from crackdet.evaluation.choice import SPLITS
+from crackdet.evaluation.familiar import familiar_statistics, painted_inputs
 from crackdet.evaluation.filing import (
     predict_probabilities,
+    predict_with_features,
     require_two_classes,
     write_model,
     write_prediction_rows,
@@ -36,6 +38,7 @@ from crackdet.features import FeatureCache, Uncached
 from crackdet.files import write_json
 from crackdet.models import scale_logits
 from crackdet.models.known_images import KnownImages
+from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.stress import StressSplit
@@ -47,6 +50,7 @@ def evaluate(
     split: str = "test",
     *,
     threshold: float = 0.5,
+    detector: OutOfDistribution | None = None,
     batch_size: int | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -60,6 +64,8 @@ def evaluate(
         split: `"train"`, `"validation"` or `"test"` of the data. Of a single split all is measured.
         threshold: An image raises an alarm when its positive probability reaches it. Choose it
             on validation (`choose_threshold`).
+        detector: That of `crackdet.inference.load_classifier`: images that it is unsure of count as
+            mistakes, and the row tells the figures without them. None is never unsure.
         batch_size: Images per step; `None` takes the data's.
         bootstrap: Number of resamples of groups behind the intervals.
         seed: Seed of the resampling.
@@ -81,7 +87,12 @@ def evaluate(
     if batch_size is not None:
         images = images.in_order()
         images.batch_size = batch_size
-    probabilities = predict_probabilities(model, images, Uncached())
+    unsure = None
+    if detector is None:
+        probabilities = predict_probabilities(model, images, Uncached())
+    else:
+        probabilities, features = predict_with_features(model, images, Uncached())
+        unsure = detector.unsure(features)
     row = metrics_row(
         images.labels,
         probabilities[:, 1],
@@ -89,6 +100,7 @@ def evaluate(
         groups=images.groups,
         bootstrap=bootstrap,
         seed=seed,
+        unsure=unsure,
     )
     contrast = _fitted_here(images) if 0 < row["positives"] < row["n"] else None
     trivial = compare_with_trivial(
@@ -97,6 +109,7 @@ def evaluate(
         threshold=threshold,
         groups=images.groups,
         contrast_alarms=contrast,
+        unsure=unsure,
     )
     return {"split": images.name, **row, "trivial": trivial}
 
@@ -113,6 +126,7 @@ def evaluate_run(
     bootstrap: int = 1000,
     started_from: KnownImages | None = None,
     stress: ImageSplit | None = None,
+    painting: keras.Layer | None = None,
     seconds: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Calibrates a trained model, chooses its threshold, measures it and files the results.
@@ -122,6 +136,10 @@ def evaluate_run(
     scores; the baseline's threshold from train. Only then is test predicted, once. Where there is a
     stress validation, it stands for validation in these choices: on clean patches like those of
     training every score is right, and says nothing about how sure to be elsewhere.
+
+    The model is unsure of images that are unlike those of its training, as 1 % of those are that
+    chose the threshold (`crackdet.models.out_of_distribution`). In the figures at the threshold
+    that is a mistake.
 
     Args:
         model: The trained classifier. Its last layer is changed in place by the temperature.
@@ -136,14 +154,16 @@ def evaluate_run(
         started_from: What the model's starting weights knew: images that they were trained or
             tuned on count as seen by this model too.
         stress: The stress validation of `crackdet.stress.stress_split`, if there is one.
+        painting: What painted the views that it was trained on in `cache`, if anything did: they
+            are nothing to be unsure of either.
         seconds: Seconds of the stages before this one, passed on to `metrics.json`.
 
     Returns:
         The content of `metrics.json`.
 
-    Writes `predictions.csv`, `samples.npz`, `architecture.json`, `model.keras` with its record and
-    the images that it knows, and, last, `metrics.json` into `run_dir`; each file appears complete
-    or not at all.
+    Writes `predictions.csv`, `samples.npz`, `architecture.json`, `model.keras` with its record, the
+    images that it knows and their statistics, and, last, `metrics.json` into `run_dir`; each file
+    appears complete or not at all.
 
     Raises:
         ValueError: If the data do not have two classes, or validation lacks one.
@@ -159,7 +179,7 @@ def evaluate_run(
     # metrics.json marks a finished evaluation: an older one must not stand beside a new model.
     (run_dir / files.METRICS).unlink(missing_ok=True)
     choosing = data.validation if stress is None else stress
-    uncalibrated = predict_probabilities(model, choosing, predictor)
+    uncalibrated, features = predict_with_features(model, choosing, predictor)
     temperature = fit_temperature(uncalibrated, choosing.labels)
     calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)[:, 1]
     choice = choose_threshold(
@@ -174,6 +194,17 @@ def evaluate_run(
     threshold = choice.threshold
     baseline = fit_baseline(data.train)
     scale_logits(model, temperature)
+
+    trained, inputs = predict_with_features(model, data.train, predictor)
+    scores = {"train": trained[:, 1]}
+    familiar: list[tuple[NDArray[np.float32], ArrayLike]] = [(inputs, data.train.labels)]
+    if painting is not None and cache is not None:
+        familiar.append(painted_inputs(model, data.train, cache, painting, seed))
+    statistics = familiar_statistics(familiar, features, seed=seed)
+    detector = OutOfDistribution.of(statistics)
+    assert detector is not None
+    unsure = {"train": detector.unsure(inputs), "validation": detector.unsure(features)}
+    del familiar, inputs
     digests = {name: split.digests for name, split in data.splits.items()}
     write_model(
         run_dir,
@@ -185,16 +216,19 @@ def evaluate_run(
         facts=data.facts(),
         trained_on=data.train,
         known=KnownImages.of(digests, started_from),
+        statistics=statistics,
     )
 
-    scores = {"train": predict_probabilities(model, data.train, predictor)[:, 1]}
-    if stress is None:
-        scores["validation"] = calibrated
-    else:
-        scores["validation"] = predict_probabilities(model, data.validation, predictor)[:, 1]
+    scores["validation"] = calibrated
+    if stress is not None:
+        unsure["stress"] = unsure["validation"]
+        validated, features = predict_with_features(model, data.validation, predictor)
+        scores["validation"] = validated[:, 1]
+        unsure["validation"] = detector.unsure(features)
     before = {"validation": predict_probabilities(before_model, data.validation, predictor)[:, 1]}
     # Every choice is made and the model is on disk: from here on test is read.
-    scores["test"] = predict_probabilities(model, data.test, predictor)[:, 1]
+    tested, features = predict_with_features(model, data.test, predictor)
+    scores["test"], unsure["test"] = tested[:, 1], detector.unsure(features)
     before["test"] = predict_probabilities(before_model, data.test, predictor)[:, 1]
 
     deviations = {name: baseline_scores(data.splits[name]) for name in ("validation", "test")}
@@ -220,14 +254,14 @@ def evaluate_run(
         "temperature": temperature,
         **choice.facts(),
         "before": {name: row(name, values, 0.5) for name, values in before.items()},
-        "after": {name: row(name, scores[name], threshold) for name in SPLITS},
+        "after": {name: row(name, scores[name], threshold, unsure=unsure[name]) for name in SPLITS},
         "baseline": {
             **baseline,
             **{name: _baseline_row(row, name, deviations[name], baseline) for name in deviations},
         },
     }
     if stress is not None:
-        metrics["stress"] = {"row": row_of(stress, calibrated, threshold)}
+        metrics["stress"] = {"row": row_of(stress, calibrated, threshold, unsure=unsure["stress"])}
     if isinstance(stress, StressSplit):
         metrics["stress"] |= stress_score(
             stress.labels,
@@ -244,8 +278,9 @@ def evaluate_run(
         groups=data.test.groups,
         miss_cost=miss_cost,
         contrast_alarms=contrast_alarms(deviations["test"], baseline),
+        unsure=unsure["test"],
     )
-    write_predictions(run_dir / files.PREDICTIONS, data, scores, before)
+    write_predictions(run_dir / files.PREDICTIONS, data, scores, before, unsure)
     samples = collect_samples(
         model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
     )
@@ -262,23 +297,27 @@ def write_predictions(
     data: CrackData,
     scores: Mapping[str, NDArray[np.float32]],
     before: Mapping[str, NDArray[np.float32]],
+    unsure: Mapping[str, NDArray[np.bool_]],
 ) -> None:
     """Writes one row per image of each split, see `write_prediction_rows`."""
-    write_prediction_rows(path, _prediction_rows(data, scores, before))
+    rows = _prediction_rows(data, scores, before, unsure)
+    write_prediction_rows(path, rows, further=("unsure",))
 
 
 def _prediction_rows(
     data: CrackData,
     scores: Mapping[str, NDArray[np.float32]],
     before: Mapping[str, NDArray[np.float32]],
+    unsure: Mapping[str, NDArray[np.bool_]],
 ) -> Iterator[tuple[Any, ...]]:
     for name in SPLITS:
         split = data.splits[name]
         earlier = [*map(written_score, before[name])] if name in before else [""] * len(split.keys)
-        for key, label, score, score_before, group in zip(
-            split.keys, split.labels, scores[name], earlier, split.groups, strict=True
+        doubt = ["true" if each else "false" for each in unsure[name]]
+        for key, label, score, score_before, group, doubtful in zip(
+            split.keys, split.labels, scores[name], earlier, split.groups, doubt, strict=True
         ):
-            yield key, name, int(label), written_score(score), score_before, int(group)
+            yield key, name, int(label), written_score(score), score_before, int(group), doubtful
 
 
 def _baseline_row(

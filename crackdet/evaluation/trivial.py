@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crackdet.evaluation.intervals import mean_interval
 from crackdet.evaluation.metrics import check_labels_and_scores, number_groups
+from crackdet.evaluation.unsure import alarms_of
 
 EVERYTHING_CRACKED = "everything_cracked"
 EVERYTHING_SOUND = "everything_sound"
@@ -21,6 +22,7 @@ def compare_with_trivial(
     groups: ArrayLike | None = None,
     miss_cost: float = 5.0,
     contrast_alarms: ArrayLike | None = None,
+    unsure: ArrayLike | None = None,
 ) -> dict[str, Any] | None:
     """Compares a classifier at its threshold with answers that need none.
 
@@ -38,6 +40,8 @@ def compare_with_trivial(
         miss_cost: Cost of a missed positive in false alarms, as in `choose_threshold`.
         contrast_alarms: Booleans of shape `(n,)`: the answers of the threshold on contrast; `None`
             leaves that comparison out.
+        unsure: Booleans of shape `(n,)`: images that the classifier is unsure of, which count as
+            mistakes. The trivial answers are never unsure.
 
     Returns:
         `{"miss_cost", "accuracy", "cost", "against": {name: {...}}}` with the names
@@ -59,7 +63,9 @@ def compare_with_trivial(
     if y.min() == y.max():
         return None
     group_of, _ = number_groups(groups, y.size)
-    own = _costs(y, s >= threshold, miss_cost)
+    doubtful = None if unsure is None else np.asarray(unsure, bool)
+    answers = alarms_of(y, s, threshold, doubtful)
+    own = _costs(y, answers, miss_cost)
     rivals = {EVERYTHING_CRACKED: np.ones(y.size, bool), EVERYTHING_SOUND: np.zeros(y.size, bool)}
     if contrast_alarms is not None:
         rivals[CONTRAST] = np.asarray(contrast_alarms, bool)
@@ -76,7 +82,7 @@ def compare_with_trivial(
         }
     return {
         "miss_cost": float(miss_cost),
-        "accuracy": float(np.mean((s >= threshold) == y)),
+        "accuracy": float(np.mean(answers == y)),
         "cost": float(own.mean()),
         "against": against,
     }

@@ -256,7 +256,7 @@ class FeatureCache:
         validation = features.pop(1) if data.validation.num_images else None
         return features, validation
 
-    def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
+    def predict(self, model: keras.Model, split: ImageSplit) -> Any:
         """Returns the whole model's probabilities, computing only what is not frozen.
 
         Where the cache has no room for the features, the whole model runs, with a warning.
@@ -267,7 +267,8 @@ class FeatureCache:
 
         Returns:
             Array of shape `(split.num_images, num_classes)`, float32, in the order of
-            `split.labels`, equal to `model.predict` to the rounding of features to float16.
+            `split.labels`, equal to `model.predict` to the rounding of features to float16. A
+            model of several outputs gives a list of them.
         """
         depth = unfreeze_depth(model)
         try:

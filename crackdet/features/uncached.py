@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 
 from crackdet.data import CrackData, ImageSplit
 
@@ -32,6 +31,9 @@ class Uncached:
         """Raises NotCached."""
         raise NotCached
 
-    def predict(self, model: keras.Model, split: ImageSplit) -> np.ndarray:
-        """Returns the model's probabilities in the order of `split.labels`."""
-        return np.asarray(model.predict(split.in_order(), verbose=0))
+    def predict(self, model: keras.Model, split: ImageSplit) -> Any:
+        """Returns the model's probabilities in the order of `split.labels`.
+
+        Those of all its outputs, in a list, where it has several.
+        """
+        return model.predict(split.in_order(), verbose=0)

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from crackdet.errors import CrackdetError
 from crackdet.evaluation.operating_points import operating_point
-from crackdet.models import load_model, preset_card, preset_names
+from crackdet.models import feature_statistics, load_model, preset_card, preset_names
+from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, read_record, record_file, record_of_card
+from crackdet.models.units import HEAD_NAME, with_head_inputs
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 
@@ -31,6 +33,8 @@ class Classifier:
         name: What messages call the model.
         patch_side: Longer side, in pixels, of the pictures that it was trained from.
         limits: What its user must know, in words; empty where nobody has said it.
+        detector: Tells pictures that are like nothing in training, on which the classifier is
+            unsure; None where the model's file says nothing of them, or nobody wants to know.
         stored_scores: The validation scores that other thresholds are chosen from, as the model's
             record holds them; None where it holds none.
     """
@@ -42,6 +46,7 @@ class Classifier:
     name: str = "the model"
     patch_side: int = 0
     limits: str = ""
+    detector: OutOfDistribution | None = field(default=None, repr=False)
     stored_scores: dict[str, str] | None = field(default=None, repr=False)
     _process: int = field(default_factory=os.getpid, repr=False)
 
@@ -55,6 +60,16 @@ class Classifier:
         """Returns the probability of class 1 for images of the model's size, float32 `(any,)`.
 
         Raises:
+            CrackdetError: As `answers`.
+        """
+        return self.answers(images)[0]
+
+    def answers(self, images: np.ndarray) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Returns the probability of class 1, float32 `(any,)`, and whether it is unsure, `(any,)`.
+
+        One pass through the network gives both. Without a `detector` it is never unsure.
+
+        Raises:
             CrackdetError: If the model returns no probabilities, or was loaded before a fork.
         """
         if os.getpid() != self._process and keras.backend.backend() != "torch":
@@ -63,9 +78,19 @@ class Classifier:
                 f"the threads of {keras.backend.backend()}: load it in each worker, or start "
                 'workers with "spawn".'
             )
-        rows = np.asarray(self.model.predict_on_batch(images), np.float32)
+        if self.detector is None:
+            rows = np.asarray(self.model.predict_on_batch(images), np.float32)
+            unsure = np.zeros(len(rows), bool)
+        else:
+            outputs = self._with_head_inputs.predict_on_batch(images)
+            rows, features = (np.asarray(each, np.float32) for each in outputs)
+            unsure = self.detector.unsure(features)
         check_probabilities(rows, self.name)
-        return rows[:, 1]
+        return rows[:, 1], unsure
+
+    @functools.cached_property
+    def _with_head_inputs(self) -> keras.Model:
+        return with_head_inputs(self.model)
 
     def label(self, score: float) -> str:
         """Returns the name of the class that a score means."""
@@ -78,6 +103,7 @@ def load_classifier(
     *,
     recall: float | None = None,
     false_alarm_rate: float | None = None,
+    unsure: bool = True,
 ) -> Classifier:
     """Loads a model and the threshold that belongs to it, or another one.
 
@@ -91,6 +117,7 @@ def load_classifier(
             `crackdet.evaluation.operating_point`.
         false_alarm_rate: Chooses the one that raises an alarm on at most this share of the sound
             images, 0 to 1.
+        unsure: Whether it may be unsure of pictures that are like nothing in its training.
 
     Raises:
         CrackdetError: If the model cannot be loaded, is no classifier of two classes, or stores no
@@ -102,6 +129,8 @@ def load_classifier(
     if len(given) > 1:
         raise ValueError(f"Give one threshold: {' and '.join(given)} exclude each other.")
     classifier = _classifier(model)
+    if not unsure:
+        classifier = replace(classifier, detector=None)
     if recall is not None or false_alarm_rate is not None:
         return _chosen_by(classifier, recall, false_alarm_rate)
     if threshold is None:
@@ -148,7 +177,7 @@ def _classifier(model: Any) -> Classifier:
         return _assemble(
             loaded, name, ModelRecord(), f"the default, since {name} comes without one"
         )
-    return _assemble(loaded, name, record, str(record_file(file)))
+    return _with_detector(_assemble(loaded, name, record, str(record_file(file))), file)
 
 
 @functools.cache
@@ -157,7 +186,23 @@ def _preset(name: str) -> Classifier:
     card = preset_card(name)
     source = f"the card of the preset {name}"
     classifier = _assemble(load_model(name), name, record_of_card(card), source)
-    return replace(classifier, limits=_limits(name, card))
+    return _with_detector(replace(classifier, limits=_limits(name, card)), name)
+
+
+def _with_detector(classifier: Classifier, model: str | Path) -> Classifier:
+    """Adds what stands beside a model to tell pictures that are like nothing in its training."""
+    statistics = feature_statistics(model)
+    detector = OutOfDistribution.of(statistics)
+    if statistics is None or detector is None:
+        return classifier
+    layers = {layer.name: layer for layer in classifier.model.layers}
+    channels = statistics.means.shape[1]
+    if HEAD_NAME not in layers or layers[HEAD_NAME].input.shape[1:] != (channels,):
+        raise CrackdetError(
+            f"The statistics beside {classifier.name} are those of another model, whose head takes "
+            f"{channels} features: copy the model's files again, or remove its .statistics.npz."
+        )
+    return replace(classifier, detector=detector)
 
 
 def _limits(name: str, card: dict[str, Any]) -> str:

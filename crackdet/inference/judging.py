@@ -29,7 +29,8 @@ class Prediction:
         label: The model's name of the class; None for a picture that could not be read.
         cracked: Whether that class is the crack; None for a picture that could not be read.
         probability: Of a crack, 0 to 1; None for a picture that could not be read.
-        unsure: Whether the classifier cannot tell. No model says so yet.
+        unsure: Whether the picture is like nothing that the classifier was trained on, so that
+            its label is worth nothing. Models without statistics of their training never say so.
         photo: Whether the picture is much larger than a patch. It was judged as one all the same,
             so that thin cracks in it may be lost.
         error: Why it could not be read, in words.
@@ -85,15 +86,16 @@ def _judge_batch(
 ) -> Iterator[Prediction]:
     read = list(thread_pool().map(lambda picture: _read(picture, classifier, bits), batch))
     patches = [patch for patch, _, error in read if error is None]
-    scores = iter(classifier.scores(np.stack(patches)) if patches else ())
+    answers = iter(zip(*classifier.answers(np.stack(patches)), strict=True) if patches else ())
     for picture, (_, photo, error) in zip(batch, read, strict=True):
         if error is not None:
             yield Prediction(picture.name, error=error)
             continue
-        probability = float(next(scores))
+        score, unsure = next(answers)
+        probability = float(score)
         label = classifier.label(probability)
         cracked = probability >= classifier.threshold
-        yield Prediction(picture.name, label, cracked, probability, photo=photo)
+        yield Prediction(picture.name, label, cracked, probability, bool(unsure), photo)
 
 
 def _read(

@@ -58,6 +58,7 @@ def predict(
     threshold: float | None = None,
     recall: float | None = None,
     false_alarm_rate: float | None = None,
+    unsure: bool = True,
     batch_size: int = 32,
 ) -> Predictions:
     """Judges pictures, each as one patch of concrete: cracked or sound.
@@ -89,6 +90,8 @@ def predict(
             scores that the model stores, above 0 and at most 1.
         false_alarm_rate: Takes the one that raises an alarm on at most this share of their sound
             images, 0 to 1. One of the three at most.
+        unsure: Whether the model may be unsure: of pictures that are like nothing in its training,
+            such as a face or grass. Their label stands in the row, and is worth nothing.
         batch_size: Pictures that the model sees at once.
 
     Returns:
@@ -110,7 +113,9 @@ def predict(
     >>> rows[0].cracked
     False
     """
-    classifier = load_classifier(model, threshold, recall=recall, false_alarm_rate=false_alarm_rate)
+    classifier = load_classifier(
+        model, threshold, recall=recall, false_alarm_rate=false_alarm_rate, unsure=unsure
+    )
     notes: list[str] = []
     pictures = find_pictures(images, notes.append)
     rows = Predictions(judge(pictures, classifier, batch_size=batch_size))

@@ -182,6 +182,16 @@ def head_inputs_at(model: keras.Model, depth: int = 0) -> keras.Model:
     )
 
 
+def with_head_inputs(model: keras.Model) -> keras.Model:
+    """Returns a classifier that answers with its probabilities and with what its head takes.
+
+    Both come of one pass, `(batch, classes)` and `(batch, channels)`; its layers and its name are
+    the model's own.
+    """
+    outputs = [model.output, model.get_layer(HEAD_NAME).input]
+    return keras.Model(model.input, outputs, name=model.name)
+
+
 def boundary(model: keras.Model, depth: int) -> list[keras.KerasTensor]:
     """Returns the tensors, in the model's own graph, that the `depth` highest units start from.
 

@@ -25,6 +25,8 @@ from crackdet.evaluation import (
 from crackdet.files import read_csv
 from crackdet.inference import load_classifier
 from crackdet.layers import augmentation
+from crackdet.models import feature_statistics
+from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.models.record import read_record
 from crackdet.stress import StressSplit
 from tests.crackdet.evaluation.conftest import cracked_patches
@@ -136,7 +138,8 @@ def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_cla
 def test_the_saved_model_is_the_one_that_was_measured(result, data):
     _, _, metrics, folder = result
     saved = keras.saving.load_model(folder / "model.keras", safe_mode=True)
-    row = evaluate(saved, data, threshold=metrics["threshold"], bootstrap=30)
+    detector = OutOfDistribution.of(feature_statistics(folder))
+    row = evaluate(saved, data, threshold=metrics["threshold"], detector=detector, bootstrap=30)
     assert row.pop("split") == "test"
     expected = metrics["after"]["test"]
     assert row["confusion"] == expected["confusion"]
@@ -179,6 +182,7 @@ def test_every_figure_follows_from_the_predictions(result, data):
             threshold=metrics["threshold"],
             groups=[int(row["group"]) for row in part],
             bootstrap=30,
+            unsure=[row["unsure"] == "true" for row in part],
         )
         assert again == expected
     test = [row for row in rows if row["split"] == "test"]
@@ -263,14 +267,15 @@ def test_a_failed_evaluation_leaves_no_metrics_that_look_finished(
     with pytest.raises(OSError, match="disk gone"):
         evaluate_run(trained, line_classifier(7), data, tmp_path, cache=Broken(), bootstrap=5)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("model.images.npz", "model.json", "model.keras")
+        *("model.images.npz", "model.json", "model.keras", "model.statistics.npz")
     ]
 
 
 def test_a_file_name_that_is_no_utf_8_keeps_its_bytes(data, tmp_path):
     name = data.test.keys[0] = b"Positive/\xff,\n.jpg".decode("utf-8", "surrogateescape")
     scores = {name: np.zeros(split.num_images) for name, split in data.splits.items()}
-    run.write_predictions(tmp_path / "predictions.csv", data, scores, {})
+    unsure = {name: np.zeros(split.num_images, bool) for name, split in data.splits.items()}
+    run.write_predictions(tmp_path / "predictions.csv", data, scores, {}, unsure)
     (tmp_path / "predictions.csv").read_text("utf-8")
     rows = read_csv(tmp_path / "predictions.csv")
     assert rows[data.train.num_images + data.validation.num_images]["key"] == name
