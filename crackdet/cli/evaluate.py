@@ -117,6 +117,7 @@ def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> 
         groups_behind,
         nothing_wrong,
     )
+    from crackdet.report.words import unsure_line
 
     print(f"{title}: {row['n']} images, {row['positives']} cracked")
     print(f"threshold {classifier.threshold:.4f} ({classifier.threshold_from})")
@@ -128,6 +129,8 @@ def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> 
     print(f"{'cracks':>24}  {tp} found, {fn} missed")
     print(f"{'sound concrete':>24}  {tn} passed, {fp} false alarms")
     print(f"{'precision':>24}  {_by_prevalence(row)}")
+    if "unsure" in row:
+        print(f"{'unsure':>24}  {unsure_line(row['unsure'])}")
     print(f"95% intervals from {groups_behind(row)}")
     for sentence in (
         *nothing_wrong(row),

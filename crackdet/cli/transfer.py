@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
-from crackdet.cli.judging import add_threshold, classifier_of
+from crackdet.cli.judging import add_threshold, add_unsure, classifier_of
 from crackdet.cli.progress import shown_progress
 from crackdet.cli.tables import aligned
 from crackdet.keras_import import import_keras
@@ -57,6 +57,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add_strict(group)
     cli.add_places(parser)
     add_threshold(parser)
+    add_unsure(parser)
     parser.add_argument(
         "--include-seen",
         action="store_true",
@@ -90,7 +91,12 @@ def execute(arguments: Namespace) -> None:
             f"Judging {site.name}", site.images.num_images, visible=bool(arguments.verbose)
         ) as advance:
             (found,) = transfer(
-                classifier.model, [site], threshold=classifier.threshold, advance=advance, **options
+                classifier.model,
+                [site],
+                threshold=classifier.threshold,
+                detector=classifier.detector,
+                advance=advance,
+                **options,
             )
         results.append(found)
         stages.say(f"{site.name}: {verdict(found.row)}")
@@ -156,6 +162,7 @@ def _command(arguments: Namespace) -> str:
     for name in ("sites", *_THRESHOLD, "data_dir", "manual_dir", *LOADING, "bootstrap", "out"):
         if given.get(name) is not None:
             words += [flag(name), spelled(given[name])]
+    words += [] if given["unsure"] else ["--unsure", "no"]
     words += [flag(name) for name in ("strict", "include_seen") if given[name]]
     return shlex.join(words)
 

@@ -15,6 +15,7 @@ from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write, write_csv, write_json
 from crackdet.models.feature_statistics import FeatureStatistics, statistics_file
 from crackdet.models.known_images import KnownImages, images_file
+from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, write_record
 from crackdet.models.units import with_head_inputs, without_augmentation
@@ -44,6 +45,19 @@ def predict_with_features(
     """Returns probabilities `(n, 2)` and what the head takes, `(n, channels)`, of one pass."""
     probabilities, features = predictor.predict(with_head_inputs(model), split)
     return checked_probabilities(probabilities, split), np.asarray(features, np.float32)
+
+
+def scores_and_doubt(
+    model: keras.Model, split: ImageSplit, detector: OutOfDistribution | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    """Returns the scores of a split's images `(n,)`, and of which of them a classifier is unsure.
+
+    The latter is None without a detector. The whole model runs.
+    """
+    if detector is None:
+        return predict_probabilities(model, split, Uncached())[:, 1], None
+    probabilities, features = predict_with_features(model, split, Uncached())
+    return probabilities[:, 1], detector.unsure(features)
 
 
 def checked_probabilities(probabilities: Any, split: ImageSplit) -> NDArray[np.float32]:

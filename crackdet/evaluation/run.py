@@ -24,6 +24,7 @@ from crackdet.evaluation.filing import (
     predict_probabilities,
     predict_with_features,
     require_two_classes,
+    scores_and_doubt,
     write_model,
     write_prediction_rows,
     write_shown,
@@ -87,15 +88,10 @@ def evaluate(
     if batch_size is not None:
         images = images.in_order()
         images.batch_size = batch_size
-    unsure = None
-    if detector is None:
-        probabilities = predict_probabilities(model, images, Uncached())
-    else:
-        probabilities, features = predict_with_features(model, images, Uncached())
-        unsure = detector.unsure(features)
+    scores, unsure = scores_and_doubt(model, images, detector)
     row = metrics_row(
         images.labels,
-        probabilities[:, 1],
+        scores,
         threshold=threshold,
         groups=images.groups,
         bootstrap=bootstrap,
@@ -105,7 +101,7 @@ def evaluate(
     contrast = _fitted_here(images) if 0 < row["positives"] < row["n"] else None
     trivial = compare_with_trivial(
         images.labels,
-        probabilities[:, 1],
+        scores,
         threshold=threshold,
         groups=images.groups,
         contrast_alarms=contrast,
@@ -125,7 +121,7 @@ def evaluate_run(
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
     started_from: KnownImages | None = None,
-    stress: ImageSplit | None = None,
+    stress: StressSplit | None = None,
     painting: keras.Layer | None = None,
     seconds: dict[str, float] | None = None,
 ) -> dict[str, Any]:

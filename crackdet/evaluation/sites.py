@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.data import ImageSplit
-from crackdet.evaluation.filing import predict_probabilities, written_score
+from crackdet.evaluation.filing import scores_and_doubt, written_score
 from crackdet.evaluation.filters import FILTERS, filter_scores
 from crackdet.evaluation.intervals import area_under_roc, auroc_difference, auroc_interval
 from crackdet.evaluation.metrics import metrics_row, number_groups
-from crackdet.features import Uncached
 from crackdet.files import write_csv, write_json
+from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.runs import files
 
 Floats = NDArray[np.float64]
@@ -64,6 +64,7 @@ def transfer(
     sites: Iterable[Site],
     *,
     threshold: float = 0.5,
+    detector: OutOfDistribution | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
     advance: Callable[[int], Any] | None = None,
@@ -77,6 +78,7 @@ def transfer(
         model: Maps uint8 images to softmax probabilities of shape `(batch, 2)`.
         sites: The sites.
         threshold: The classifier's own; a patch raises an alarm when its score reaches it.
+        detector: As in `crackdet.evaluation.evaluate`.
         bootstrap: Number of resamples of groups behind the intervals.
         seed: Seed of the resampling.
         advance: Told how many more patches are done.
@@ -99,7 +101,7 @@ def transfer(
     >>> found.row["auroc"], found.row["untrained"]["auroc"]
     """
     options = {"threshold": threshold, "bootstrap": bootstrap, "seed": seed}
-    return [_measured(model, site, advance, **options) for site in sites]
+    return [_measured(model, site, detector, advance, **options) for site in sites]
 
 
 def mean_auroc(rows: Iterable[dict[str, Any]]) -> tuple[float, float] | None:
@@ -178,7 +180,7 @@ def _table_row(row: Mapping[str, Any]) -> dict[str, Any]:
     line |= _bounds("gain", untrained["gain_interval"])
     for name in _WITH_INTERVAL:
         line |= {name: row[name], **_bounds(name, row["intervals"][name])}
-    line["threshold"] = row["threshold"]
+    line |= {"threshold": row["threshold"], "unsure": row.get("unsure", {}).get("share")}
     return {
         name: "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
         for name, value in line.items()
@@ -191,12 +193,16 @@ def _bounds(name: str, interval: Sequence[float] | None) -> dict[str, float | No
 
 
 def _measured(
-    model: keras.Model, site: Site, advance: Callable[[int], Any] | None, **options: Any
+    model: keras.Model,
+    site: Site,
+    detector: OutOfDistribution | None,
+    advance: Callable[[int], Any] | None,
+    **options: Any,
 ) -> SiteResult:
     images = site.images.in_order()
     filters = filter_scores(images, advance=advance)
-    scores = predict_probabilities(model, images, Uncached())[:, 1]
-    row = metrics_row(images.labels, scores, groups=images.groups, **options)
+    scores, unsure = scores_and_doubt(model, images, detector)
+    row = metrics_row(images.labels, scores, groups=images.groups, unsure=unsure, **options)
     about = {"site": site.name, "licence": site.licence, "notes": site.notes}
     figures = {
         **about,

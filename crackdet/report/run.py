@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.errors import CrackdetError
+from crackdet.evaluation.unsure import unsure_facts
 from crackdet.files import read_csv, read_json
 from crackdet.report.entries import Entries
 from crackdet.runs import files
@@ -98,6 +99,17 @@ class Run:
         """Which of these images are called cracked."""
         own = self.test.thresholds
         return self.test.scores >= np.where(np.isnan(own), self.threshold, own)
+
+    @property
+    def at_threshold(self) -> dict[str, Any]:
+        """What the scores of these images are at the threshold, unsure or not.
+
+        `recall`, `false_alarm_rate`, `precision` and `confusion`, as in a row of metrics.
+        """
+        y, alarms = self.test.labels, self.alarms
+        facts = unsure_facts(y, alarms, np.zeros(y.size, bool), y, with_intervals=False)["answered"]
+        names = ("recall", "false_alarm_rate", "precision", "confusion")
+        return {name: facts[name] for name in names}
 
 
 def read_run(folder: Path) -> Run:

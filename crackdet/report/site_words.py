@@ -31,7 +31,8 @@ def site_header(rows: Sequence[Row]) -> list[str]:
     """Returns the columns of a table of sites; one for licences only where some are told."""
     licence = ["Licence"] if any(row["licence"] for row in rows) else []
     counted = ["Patches", "Photos", "Cracked", "Best untrained AUROC"]
-    return ["Site", *licence, *counted, *_MEASURED.values()]
+    unsure = ["Unsure"] if any("unsure" in row for row in rows) else []
+    return ["Site", *licence, *counted, *_MEASURED.values(), *unsure]
 
 
 def site_cells(row: Row, header: Sequence[str]) -> list[tuple[str, str]]:
@@ -43,6 +44,7 @@ def site_cells(row: Row, header: Sequence[str]) -> list[tuple[str, str]]:
         "Photos": (f"{row['groups']:,}", ""),
         "Cracked": (percent(row["share_cracked"]), ""),
         "Best untrained AUROC": _best(row["untrained"]),
+        "Unsure": (_unsure(row), ""),
         **{
             title: (written(name, row[name]), interval(name, row))
             for name, title in _MEASURED.items()
@@ -56,7 +58,7 @@ def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     licence = ["licence"] if any(row["licence"] for row in rows) else []
     header = [
         *("site", *licence, "patches", "photos", "cracked", "untrained", "AUROC"),
-        *("at 1 % FA", "at 5 % FA", "recall", "false alarms"),
+        *("at 1 % FA", "at 5 % FA", "recall", "false alarms", "unsure"),
     ]
     lines = []
     for row in rows:
@@ -73,6 +75,7 @@ def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
                 _best(row["untrained"], 3)[0],
                 f"{number(row['auroc'], 3)}{spread}",
                 *map(_short, shares),
+                _unsure(row),
             ]
         )
     return header, lines
@@ -99,6 +102,10 @@ def mean_sentence(own: float, untrained: float) -> str:
     return (
         f"Mean AUROC over sites {number(own)}, of the best untrained filters {number(untrained)}."
     )
+
+
+def _unsure(row: Row) -> str:
+    return _short(row["unsure"]["share"] if "unsure" in row else None)
 
 
 def _short(share: float | None) -> str:

@@ -76,6 +76,25 @@ def percent_interval(bounds: Sequence[float] | None) -> str:
     return f"{low} to {high}"
 
 
+def unsure_line(facts: Row) -> str:
+    """Returns what a classifier is unsure of, and its figures without it.
+
+    Args:
+        facts: `unsure` of a row of metrics.
+    """
+    if not facts["n"]:
+        return "none"
+    answered = facts["answered"]
+    figures = ", ".join(
+        f"{METRIC_WORDS[name][0].lower()} {percent(answered[name])}"
+        for name in ("accuracy", "recall", "precision", "false_alarm_rate")
+    )
+    return (
+        f"{plural(facts['n'], 'image')} ({percent(facts['share'])}), of which "
+        f"{facts['positives']:,} cracked, counted as mistakes; without them {figures}"
+    )
+
+
 def groups_of(name: str, row: Row) -> str:
     """Returns how many groups stand behind a metric: those of the classes that it is about."""
     cracked, sound = row["positive_groups"], row["negative_groups"]

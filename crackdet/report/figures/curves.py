@@ -18,7 +18,7 @@ _HUGS = 0.97
 
 def roc(run: Run) -> Picture | None:
     """The ROC curve with the operating point; None for a single class."""
-    row = run.test_metrics
+    row = {**run.test_metrics, **run.at_threshold}
     if row["auroc"] is None:
         return None
     return Picture(
@@ -34,7 +34,7 @@ def roc(run: Run) -> Picture | None:
 
 def precision_recall(run: Run) -> Picture | None:
     """Precision over recall with the operating point; None without cracks."""
-    row = run.test_metrics
+    row = {**run.test_metrics, **run.at_threshold}
     if row["average_precision"] is None:
         return None
     return Picture(

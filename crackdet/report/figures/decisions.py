@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from crackdet.report.figures.theme import BLUE, INK, VERMILION, Picture, new_figure
 from crackdet.report.run import Run
+from crackdet.report.words import plural
 
 _BLUES = LinearSegmentedColormap.from_list("white to blue", ["white", BLUE])
 
@@ -24,9 +25,14 @@ def confusion(run: Run) -> Picture:
         f"{counts[0, 0]:,} are called {names[0]} and {counts[0, 1]:,} {names[1]}; of "
         f"{totals[1]:,} {names[1]}, {counts[1, 0]:,} are called {names[0]} and "
         f"{counts[1, 1]:,} {names[1]}.",
-        "Rows are the true classes, columns the answers; percentages are of the row.",
+        f"Rows are the true classes, columns the answers; percentages are of the row.{_doubt(run)}",
         _draw_confusion(counts, names),
     )
+
+
+def _doubt(run: Run) -> str:
+    unsure = run.test_metrics.get("unsure", {"n": 0})["n"]
+    return f" {plural(unsure, 'image')} it is unsure of count as mistakes." if unsure else ""
 
 
 def predicted_against_true(run: Run) -> Picture:

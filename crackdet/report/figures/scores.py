@@ -44,7 +44,7 @@ def reliability(run: Run) -> Picture:
 
 def histograms(run: Run) -> Picture:
     """Scores of both classes before and after training."""
-    (tn, fp), (fn, tp) = run.test_metrics["confusion"]
+    (tn, fp), (fn, tp) = run.at_threshold["confusion"]
     return Picture(
         "histograms",
         "Scores",

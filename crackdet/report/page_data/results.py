@@ -9,6 +9,7 @@ from crackdet.report.page_data.tables import Table
 from crackdet.report.run import Run
 from crackdet.report.words import (
     METRIC_WORDS,
+    MISSING,
     interval,
     of_hundred,
     percent,
@@ -172,11 +173,35 @@ def metrics_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Met
     return MetricsTable(
         caption=caption,
         columns=list(columns),
-        metrics=[*measured, *_by_prevalence(list(rows))],
+        metrics=[*measured, *_by_prevalence(list(rows)), *_without_unsure(list(rows))],
         counts=[
             (title, [format(row[name], form) for row in rows]) for title, name, form in _COUNTS
         ],
     )
+
+
+def _without_unsure(rows: Sequence[Mapping[str, Any]]) -> list[MetricRow]:
+    """Returns what a classifier is unsure of and its figures without; empty if no row tells."""
+    facts = [row.get("unsure") for row in rows]
+    if not any(facts):
+        return []
+    shares = [(percent(each["share"]) if each else MISSING, "") for each in facts]
+    meaning = "share of images unlike those of training; they count as mistakes above"
+    answered = [each["answered"] if each else None for each in facts]
+    return [
+        MetricRow("Unsure", shares, meaning),
+        *(
+            MetricRow(
+                f"{METRIC_WORDS[name][0]} without them",
+                [
+                    (written(name, a[name]), interval(name, a)) if a else (MISSING, "")
+                    for a in answered
+                ],
+                METRIC_WORDS[name][2],
+            )
+            for name in ("accuracy", "recall", "precision", "false_alarm_rate")
+        ),
+    ]
 
 
 def _by_prevalence(rows: Sequence[Mapping[str, Any]]) -> list[MetricRow]:
