@@ -172,12 +172,10 @@ def _classifier(model: Any) -> Classifier:
         return _preset(name)
     file = path / files.MODEL if path.is_dir() else path
     loaded = load_model(model)
-    record = read_record(file)
+    record, source = read_record(file), str(record_file(file))
     if record is None:
-        return _assemble(
-            loaded, name, ModelRecord(), f"the default, since {name} comes without one"
-        )
-    return _with_detector(_assemble(loaded, name, record, str(record_file(file))), file)
+        record, source = ModelRecord(), f"the default, since {name} comes without one"
+    return _with_detector(_assemble(loaded, name, record, source), file)
 
 
 @functools.cache

@@ -198,3 +198,31 @@ def test_a_thousand_resamples_of_four_thousand_images_take_seconds():
     start = time.process_time()
     metrics_row(labels, scores, threshold=0.5, groups=groups)
     assert time.process_time() - start < 5
+
+
+def test_unsure_images_are_mistakes_and_the_figures_without_them_stand_beside():
+    random = np.random.default_rng(3)
+    y, groups = np.arange(200) % 2, np.arange(200) // 4
+    s = np.clip(0.5 + 0.3 * (2 * y - 1) + random.normal(0, 0.25, 200), 0, 1)
+    unsure = random.random(200) < 0.1
+    plain, row = (
+        metrics_row(y, s, threshold=0.5, groups=groups, bootstrap=50, unsure=each)
+        for each in (None, unsure)
+    )
+    wrong = ((s >= 0.5) != (y == 1)) | unsure
+    assert row["accuracy"] == pytest.approx(1 - wrong.mean())
+    assert row["recall"] == pytest.approx(1 - wrong[y == 1].mean())
+    assert row["false_alarm_rate"] == pytest.approx(wrong[y == 0].mean())
+    assert row["intervals"]["recall"][0] < row["recall"] < row["intervals"]["recall"][1]
+    for name in ("auroc", "average_precision", "brier", "ece", "recall_at_far_1pct"):
+        assert row[name] == plain[name]
+    part = metrics_row(y[~unsure], s[~unsure], threshold=0.5, groups=groups[~unsure], bootstrap=50)
+    facts = row["unsure"]
+    assert facts["n"] == facts["positives"] + facts["negatives"] == unsure.sum()
+    for name in ("n", "positives", "accuracy", "recall", "precision", "false_alarm_rate"):
+        assert facts["answered"][name] == part[name], name
+    assert facts["answered"]["confusion"] == part["confusion"]
+    assert facts["answered"]["intervals"]["recall"] == part["intervals"]["recall"]
+    assert "unsure" not in plain
+    nothing = metrics_row(y, s, threshold=0.5, bootstrap=0, unsure=np.ones(200, bool))
+    assert (nothing["recall"], nothing["unsure"]["answered"]["recall"]) == (0, None)
