@@ -258,7 +258,6 @@ def evaluate_run(
     }
     if stress is not None:
         metrics["stress"] = {"row": row_of(stress, calibrated, threshold, unsure=unsure["stress"])}
-    if isinstance(stress, StressSplit):
         metrics["stress"] |= stress_score(
             stress.labels,
             calibrated,
@@ -280,7 +279,7 @@ def evaluate_run(
     samples = collect_samples(
         model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
     )
-    if isinstance(stress, StressSplit):
+    if stress is not None:
         samples |= stress_samples(stress, calibrated, threshold=threshold)
     write_shown(run_dir, model, samples)
     metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}

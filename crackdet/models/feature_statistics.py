@@ -88,7 +88,8 @@ class FeatureStatistics:
         return cls(
             counts.astype(np.int64),
             np.array(means, np.float32),
-            np.array(directions, np.float32),
+            # As they are stored, so that a model answers alike before and after.
+            np.array(directions, np.float16).astype(np.float32),
             np.array(residuals, np.float32),
         )
 

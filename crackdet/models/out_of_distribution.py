@@ -20,6 +20,7 @@ SHARE = 0.01  # of the validation images are called unlike the training ones
 # Channels that hardly vary in training are taken to vary by this share of what the directions leave
 # to the mean channel, or of its whole variance: rounded statistics say nothing finer.
 _LEAST, _LEAST_OF_ALL, _TINY = 0.03, 1e-3, 1e-12
+_ABOVE = 1.05
 _LIMIT = "unsure_limit"
 
 
@@ -135,8 +136,11 @@ def with_limit(
     """
     if not scores.size:
         raise ValueError("The limit needs validation images, of which there are none.")
-    # Of n images floor(share * n) lie beyond it, whatever the numbers between two of them are.
-    limit = np.sort(scores)[scores.size - 1 - int(share * scores.size)]
+    # Of n images floor(share * n) lie beyond it. It stands midway to the next one, or above all, so
+    # that features and statistics that were rounded to float16 move no image across it.
+    ordered = np.append(np.sort(scores), _ABOVE * scores.max())
+    within = scores.size - 1 - int(share * scores.size)
+    limit = ordered[within : within + 2].mean()
     return replace(statistics, extra={**statistics.extra, _LIMIT: np.array(limit)})
 
 
