@@ -81,15 +81,15 @@ class FeatureStatistics:
         for label in range(counts.size):
             own = x[y == label]
             mean = own.mean(axis=0)
-            found = _principal(own - mean, rank)
+            # As they are stored, so that nothing changes with the file.
+            found = _principal(own - mean, rank).astype(np.float16).astype(np.float64)
             means.append(mean)
             directions.append(found)
             residuals.append(np.maximum(own.var(axis=0) - np.square(found).sum(axis=0), 0))
         return cls(
             counts.astype(np.int64),
             np.array(means, np.float32),
-            # As they are stored, so that a model answers alike before and after.
-            np.array(directions, np.float16).astype(np.float32),
+            np.array(directions, np.float32),
             np.array(residuals, np.float32),
         )
 
