@@ -93,8 +93,9 @@ def painted_inputs(
     view = cache.features(model, depth, train, view=1, seed=seed, painting=painting)
     batches = FeatureBatches([view], train.labels, batch_size=train.batch_size)
     features = head_inputs_at(model, depth).predict(batches, verbose=0)
-    return np.asarray(features, np.float32), batches.labels(*_all_of_view(len(view)))
+    return np.asarray(features, np.float32), batches.labels(*_all_of(len(view)))
 
 
-def _all_of_view(count: int) -> Sequence[NDArray[np.int64]]:
-    return np.arange(count), np.zeros(count, np.int64)
+def _all_of(images: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns all images, in the first of the views that batches hold."""
+    return np.arange(images), np.zeros(images, np.int64)

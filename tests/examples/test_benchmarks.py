@@ -158,3 +158,30 @@ def test_threshold_rules(
         costs = [float(cell) for cell in row[1:5]]
         assert costs[3] == min(costs)
         assert float(row[5].split()[0]) == pytest.approx(costs[2] - costs[0], abs=0.02)
+
+
+def test_unlike_training(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(root / "examples" / "benchmarks")
+    unlike = benchmark(root, "unlike_training")
+    pictures = benchmark(root, "strange_pictures")
+    monkeypatch.setattr(pictures, "DRAWN", 2)
+    monkeypatch.setattr(pictures, "CUTS", 1)
+    families = pictures.strange_pictures()
+    assert set(pictures.DRAWINGS) < set(families)
+    for name, images in families.items():
+        assert (images.shape[1:], images.dtype) == ((224, 224, 3), np.uint8), name
+        assert images.std() > 5, name
+    random = np.random.default_rng(0)
+    x, y = random.normal(3, 1, (400, 4)), np.arange(400) % 2
+    candidates = unlike.scores(x, y, [np.eye(4)[:, :2], np.zeros(2)])
+    others = {"alike": random.normal(3, 1, (400, 4)), "drawn far": random.normal(-30, 1, (9, 4))}
+    shares = unlike.found(candidates, random.normal(3, 1, (400, 4)), others)
+    assert list(shares) == list(candidates)
+    assert shares["Mahalanobis, a covariance a class"]["drawn far"] == 100
+    assert all(by_family["alike"] < 5 for by_family in shares.values())
+    unlike.print_tables(shares)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("| Mahalanobis, a covariance a class | 5")
+    assert "drawn far 100 %" in lines[-1]
