@@ -184,9 +184,9 @@ class _Camera:
         level = _for_planes(self._log_between("noise", 1, 12))
         # The share of the variance that is there in the dark.
         dark = _for_planes(0.05 + 0.55 * self._units["dark"])
-        variance = dark + (1 - dark) / 255 * keras.ops.relu(planes)
+        variance = level * level * dark + planes * (level * level * (1 - dark) / 255)
         grain = _grain(self._grain, tuple(planes.shape[1:]))
-        return planes + grain * (level * keras.ops.sqrt(variance))
+        return planes + grain * keras.ops.sqrt(variance)
 
     def develop(self, planes: Any) -> Any:
         """Tone curve and colours: an exponent, then a matrix of colours."""
@@ -218,7 +218,6 @@ class _Camera:
         if not self._any("compression"):
             return planes
         height, width = planes.shape[2:]
-        planes = keras.ops.clip(planes, 0, 255)
         flat = keras.ops.reshape(planes, (-1, 3, height * width))
         luma = keras.ops.reshape(keras.ops.matmul(_LUMA, flat), (-1, height, width))
         worst = max(95 - 75 * self.strength, 5)
@@ -242,8 +241,8 @@ class _Camera:
 def _power(values: Any, exponent: Any) -> Any:
     """Values of [0, 255] raised to a power of their share of 255."""
     # By the logarithm, which is vectorized: five times as fast in TensorFlow.
-    logarithm = keras.ops.log(keras.ops.clip(values / 255, 1e-4, 1))
-    return 255 * keras.ops.exp(exponent * logarithm)
+    logarithm = keras.ops.log(keras.ops.clip(values, 0.03, 255))
+    return keras.ops.exp(exponent * logarithm + (1 - exponent) * math.log(255))
 
 
 def _for_planes(values: Any) -> Any:
