@@ -21,29 +21,46 @@ from patches import make_patches
 
 from crackdet import layers
 from crackdet.devices import jit_compile
+from crackdet.layers.painting.painting_layer import PaintingLayer
 
 Batch = dict[str, Any]
 BASELINE = "keras.layers.RandAugment"
 
 
-def subjects() -> dict[str, Callable[[Batch], Any]]:
+class InTraining(keras.layers.Layer):
+    """Runs layers one after the other as in training, whatever the model around them says."""
+
+    def __init__(self, *layers: keras.Layer) -> None:
+        super().__init__(dtype="float32")
+        self.layers = layers
+        self.built = True
+
+    def call(self, batch: Batch) -> Any:
+        for layer in self.layers:
+            if isinstance(layer, PaintingLayer):
+                batch = layer(batch, training=True)
+            else:
+                batch = {**batch, "images": layer(batch["images"], training=True)}
+        return batch["images"]
+
+    def compute_output_spec(self, batch: Batch) -> Any:
+        return keras.KerasTensor(batch["images"].shape, "float32")
+
+
+def subjects() -> dict[str, InTraining]:
     """What is measured: functions of a dictionary of images and labels."""
     augmentation, painting = layers.augmentation(seed=0), layers.painting(seed=0)
-    rand_augment = keras.layers.RandAugment(value_range=(0, 255), seed=0)
-    alone = {type(layer).__name__: layer for layer in painting.layers}
     return {
-        BASELINE: lambda batch: rand_augment(batch["images"], training=True),
-        "augmentation()": lambda batch: augmentation(batch["images"], training=True),
-        **alone,
-        "painting()": painting,
-        "painting(masks=True)": layers.painting(masks=True, seed=0),
-        "painting() and augmentation()": lambda batch: augmentation(
-            painting(batch)["images"], training=True
-        ),
+        BASELINE: InTraining(keras.layers.RandAugment(value_range=(0, 255), seed=0)),
+        "augmentation()": InTraining(augmentation),
+        **{type(layer).__name__: InTraining(layer) for layer in painting.layers},
+        "painting()": InTraining(painting),
+        "painting(masks=True)": InTraining(layers.painting(masks=True, seed=0)),
+        "painting() and augmentation()": InTraining(painting, augmentation),
     }
 
 
-def compiled(subject: Callable[[Batch], Any], batch: Batch) -> Callable[[], Any]:
+def compiled(subject: InTraining, batch: Batch) -> Callable[[], Any]:
     """The subject in a model, from NumPy arrays to NumPy arrays."""
     inputs = {
         name: keras.Input(value.shape[1:], dtype=str(value.dtype), name=name)
@@ -54,16 +71,10 @@ def compiled(subject: Callable[[Batch], Any], batch: Batch) -> Callable[[], Any]
     return lambda: model.predict_on_batch(batch)
 
 
-def eager(subject: Callable[[Batch], Any], batch: Batch) -> Callable[[], Any]:
+def eager(subject: InTraining, batch: Batch) -> Callable[[], Any]:
     """The subject called on tensors, done when its result can be read."""
     tensors = {name: keras.ops.convert_to_tensor(value) for name, value in batch.items()}
-
-    def call() -> Any:
-        outputs = subject(tensors)
-        images = outputs["images"] if isinstance(outputs, dict) else outputs
-        return keras.ops.convert_to_numpy(images[:1, :1, :1])
-
-    return call
+    return lambda: keras.ops.convert_to_numpy(subject(tensors)[:1, :1, :1])
 
 
 WAYS = {"compiled": compiled, "eager": eager}
