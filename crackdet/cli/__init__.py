@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from crackdet import __version__
-from crackdet.cli import cache, data, evaluate, predict, report, run, search, train, transfer
+from crackdet.cli import adapt, cache, data, evaluate, predict, report, run, search, train, transfer
 from crackdet.cli.options import UsageError
 from crackdet.names import printable
 from crackdet.quiet import only_own_warnings
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
-_COMMANDS = (run, data, search, train, evaluate, transfer, report, predict, cache)
+_COMMANDS = (run, data, search, train, evaluate, transfer, adapt, report, predict, cache)
 _EPILOG = """\
 start with:
   crackdet run --data demo --out runs/demo     the whole job on procedural images

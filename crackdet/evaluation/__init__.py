@@ -24,6 +24,7 @@ from crackdet.evaluation.trivial import compare_with_trivial
 # These import Keras; the rest is NumPy, so that reports are written without loading Keras.
 _NEED_KERAS = {
     "Site": "crackdet.evaluation.sites",
+    "adapt": "crackdet.evaluation.adaptation",
     "choose_images": "crackdet.evaluation.choice",
     "cross_validate": "crackdet.evaluation.cross_validation",
     "evaluate": "crackdet.evaluation.run",
@@ -37,6 +38,7 @@ __all__ = [
     "METRICS",
     "Site",
     "ThresholdChoice",
+    "adapt",
     "apply_temperature",
     "baseline_scores",
     "choose_images",

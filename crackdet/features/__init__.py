@@ -13,6 +13,7 @@ _HOMES = {
     "FeatureCache": "crackdet.features.cache",
     "NotCached": "crackdet.features.uncached",
     "Uncached": "crackdet.features.uncached",
+    "head_inputs": "crackdet.features.before_head",
 }
 
 __all__ = [*_HOMES]

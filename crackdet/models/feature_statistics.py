@@ -22,7 +22,7 @@ SUFFIX = ".statistics.npz"
 RANK = 64
 
 Floats = NDArray[np.float32]
-_NAMES = ("counts", "means", "directions", "residuals")
+_NAMES = ("counts", "means", "directions", "residuals", "lows")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class FeatureStatistics:
         directions: Principal directions, each times its standard deviation, the widest first:
             float32 `(classes, rank, channels)`.
         residuals: Variance that they leave, float32 `(classes, channels)`.
+        lows: The lowest value of each channel, float32 `(channels,)`: 0 behind a ReLU.
         extra: Further arrays by name, which stand in the same file.
     """
 
@@ -46,6 +47,7 @@ class FeatureStatistics:
     means: Floats
     directions: Floats
     residuals: Floats
+    lows: Floats
     extra: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     @classmethod
@@ -91,12 +93,13 @@ class FeatureStatistics:
             np.array(means, np.float32),
             np.array(directions, np.float32),
             np.array(residuals, np.float32),
+            x.min(axis=0).astype(np.float32),
         )
 
     def draw(self, label: int, count: int, seed: int = 0) -> Floats:
         """Returns features drawn as those of a class were distributed, `(count, channels)`.
 
-        What a head takes is pooled behind ReLU6, so draws are cut off below 0.
+        What a head takes is mostly pooled behind ReLU6, so draws are cut off at `lows`.
 
         Args:
             label: The class.
@@ -106,7 +109,7 @@ class FeatureStatistics:
         random = np.random.default_rng([seed, label])
         along = random.normal(size=(count, self.directions.shape[1])) @ self.directions[label]
         beside = random.normal(size=(count, self.means.shape[1])) * np.sqrt(self.residuals[label])
-        return np.maximum(self.means[label] + along + beside, 0).astype(np.float32)
+        return np.maximum(self.means[label] + along + beside, self.lows).astype(np.float32)
 
     def write(self, path: Path) -> None:
         """Writes the file of a preset, or of a model (see `statistics_file`)."""
@@ -115,6 +118,7 @@ class FeatureStatistics:
             "means": self.means,
             "directions": self.directions.astype(np.float16),
             "residuals": self.residuals,
+            "lows": self.lows,
         }
         with atomic_write(path) as temporary:
             np.savez_compressed(temporary, **{**self.extra, **own})  # type: ignore[arg-type]
@@ -136,8 +140,8 @@ class FeatureStatistics:
                 "remove it."
             ) from error
         counts, *rest = own
-        means, directions, residuals = (each.astype(np.float32) for each in rest)
-        return cls(counts, means, directions, residuals, extra)
+        means, directions, residuals, lows = (each.astype(np.float32) for each in rest)
+        return cls(counts, means, directions, residuals, lows, extra)
 
 
 def statistics_file(model_file: Path) -> Path:

@@ -19,6 +19,9 @@ FOLDS = "folds"  # of a cross-validation
 CACHE = "cache"
 SEARCH = "search"
 
+# An adapted model, in a folder of its own with MODEL and PREDICTIONS.
+ADAPTATION = "adaptation.json"
+
 # Other sites, in a folder of their own with PREDICTIONS, PICTURES and REPORT.
 SITES = "sites.json"
 SITES_TABLE = "sites.csv"

@@ -1,0 +1,418 @@
+"""`adapt`: a few labelled patches of a new site, measured before and after by cross-validation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from crackdet.data import CrackData, ImageSplit
+from crackdet.errors import CrackdetError
+from crackdet.evaluation.filing import write_model, write_prediction_rows, written_score
+from crackdet.evaluation.intervals import area_under_roc, auroc_difference, mean_interval
+from crackdet.evaluation.metrics import metrics_row, number_groups
+from crackdet.evaluation.samples import image_losses
+from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
+from crackdet.features import FeatureCache, head_inputs
+from crackdet.files import write_json
+from crackdet.models import FeatureStatistics, KnownImages
+from crackdet.models.feature_statistics import statistics_file
+from crackdet.models.validation_scores import ValidationScores
+from crackdet.runs import files
+from crackdet.runs.judged import CROSS_VALIDATION
+from crackdet.training.adapting import (
+    STRENGTHS,
+    Adaptation,
+    Head,
+    class_probabilities,
+    prepare,
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FOLDS = 5
+# How often the patches are dealt into folds anew when a strength is chosen: with few patches, one
+# dealing says little.
+_DEALINGS = 2
+# Of each class: on fewer, nothing that is found could be told from chance.
+FEWEST = 5
+# A class is parted into single patches where it has fewer photos than this, or one has most of it.
+_FEWEST_PHOTOS = 3
+_MOST_OF_A_CLASS = 0.5
+_REPLAY_AGAIN = 1000  # features of each class on which forgetting is measured
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What an adaptation has found; nothing of the model is changed yet.
+
+    Attributes:
+        head: The adapted head. Its fit, which scales and shifts the old log-odds, calibrates it.
+        strength: How far it may go, see `crackdet.training.adapting`; None where no strength was
+            better on the new site than leaving the head as it is.
+        choice: The threshold that suits the adapted model.
+        before: The row of `metrics_row` of the old model at its own threshold.
+        after: That of the adapted one: each patch judged by a head that was fitted, its strength
+            and threshold chosen, without the patch's fold.
+        gain: `{"auroc": ..., "auroc_interval": ..., "log_loss": ..., "log_loss_interval": ...}`: by
+            how much the area grew and the loss fell.
+        forgotten: What replayed features of the old training images say, before and after:
+            `{"auroc": [..., ...], "log_loss": [..., ...]}`; None without statistics.
+        scores: Scores out of their folds, `(patches,)`.
+        scores_before: The old model's, `(patches,)`.
+        fold_of: The fold of each patch, from 0.
+        notes: What a reader of the figures must know.
+    """
+
+    head: Head
+    strength: float | None
+    choice: ThresholdChoice
+    before: dict[str, Any]
+    after: dict[str, Any]
+    gain: dict[str, Any]
+    forgotten: dict[str, list[float]] | None
+    scores: NDArray[np.float32]
+    scores_before: NDArray[np.float32]
+    fold_of: Ints
+    notes: tuple[str, ...]
+
+    @property
+    def better(self) -> bool:
+        """Whether the adapted model is to be kept.
+
+        It is where the cross-validated log loss fell, to less than that of whoever knows the share
+        of cracks alone, and the area under the ROC curve is not shown to be smaller.
+        """
+        return not self.why_not
+
+    @property
+    def why_not(self) -> str:
+        """Why the adapted model is not to be kept, in words; empty where it is."""
+        if self.strength is None:
+            return "leaving the head as it is has the lowest cross-validated log loss"
+        if self.gain["log_loss"] <= 0:
+            return "its cross-validated log loss is no lower"
+        share = self.after["positives"] / self.after["n"]
+        if self.after["log_loss"] >= -share * np.log(share) - (1 - share) * np.log(1 - share):
+            return "by its cross-validated log loss it knows no more than the share of cracks"
+        interval = self.gain["auroc_interval"]
+        smaller = interval is not None and interval[1] < 0
+        return "its AUROC is shown to be lower" if smaller else ""
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what `adaptation.json` says of it."""
+        names = ("strength", "before", "after", "gain", "forgotten")
+        return {
+            **{name: getattr(self, name) for name in names},
+            **self.choice.facts(),
+            "better": self.better,
+            "folds": int(self.fold_of.max()) + 1,
+            "notes": list(self.notes),
+        }
+
+
+def adapt(
+    model: keras.Model,
+    images: ImageSplit,
+    cache: FeatureCache,
+    *,
+    statistics: FeatureStatistics | None = None,
+    threshold: float = 0.5,
+    miss_cost: float = 5.0,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> Adapted:
+    """Adapts a classifier's head to a few labelled patches of a new site.
+
+    The network below the head stays as it is. How far the head may go is what cross-validation by
+    photo on the new patches finds best, staying as it is among the choices; and the figures after
+    are of another cross-validation around that one, so that no patch has a say in what judges it.
+
+    Args:
+        model: A classifier of `crackdet.models` with two classes. It is not changed: see
+            `Adapted.head`, whose `put_into(model)` does.
+        images: Some 10 to 100 labelled patches; those of one group are of one photo.
+        cache: Where pooled features are kept.
+        statistics: What the old training images were to the head,
+            `crackdet.models.feature_statistics(model)`: features drawn from them are replayed, so
+            that less is forgotten. Without them only the old head's nearness holds.
+        threshold: The old model's own, for the figures before.
+        miss_cost: Cost of a missed crack in false alarms, see `choose_threshold`.
+        bootstrap: Number of resamples of groups behind the intervals.
+        seed: Seed of the folds, of the replay and of the resampling.
+
+    Returns:
+        What was found; `better` says whether to keep it.
+
+    Raises:
+        CrackdetError: If there are fewer than five patches of a class.
+        ValueError: If the model has another number of classes than two, or the statistics are of
+            another one's features.
+
+    Example:
+
+    >>> data = crackdet.load_data("my_patches", group_by="(DSC[0-9]+)", cut=False)
+    >>> model = crackdet.load_model("concrete")
+    >>> adapted = adapt(model, data.whole(), crackdet.features.FeatureCache("cache"))
+    >>> if adapted.better:
+    ...     adapted.head.put_into(model)
+    """
+    old, features = Head.of(model), head_inputs(model, images, cache)
+    return adapt_head(
+        old,
+        features,
+        images.labels,
+        images.groups,
+        statistics=statistics,
+        threshold=threshold,
+        miss_cost=miss_cost,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+
+
+def adapt_head(
+    old: Head,
+    features: NDArray[np.float32],
+    labels: Ints,
+    groups: Ints,
+    *,
+    statistics: FeatureStatistics | None = None,
+    threshold: float = 0.5,
+    miss_cost: float = 5.0,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> Adapted:
+    """Returns what `adapt` does, from what the head takes of each patch, `(patches, channels)`."""
+    units, notes = judged_together(labels, groups)
+    if statistics is None:
+        notes.append(
+            "The model comes without statistics of what it was trained on: nothing is "
+            "replayed, the adapted head is only held near the old one, and what it forgets is not "
+            "measured."
+        )
+    adaptation = prepare(old, features, labels, statistics, seed=seed)
+    everything = np.arange(labels.size)
+    fold_of = _folds(labels, units, FOLDS, seed)
+    odds = np.empty(labels.size)
+    for fold in range(fold_of.max() + 1):
+        rows, held_out = everything[fold_of != fold], everything[fold_of == fold]
+        strength = _best_strength(adaptation, features, rows, units, seed)
+        head = old if strength is None else adaptation.fit(rows, strength)
+        odds[held_out] = head.log_odds(features[held_out])
+    scores = class_probabilities(odds)[:, 1]
+    thresholds = _thresholds(labels, scores, groups, fold_of, miss_cost)
+
+    strength = _best_strength(adaptation, features, everything, units, seed)
+    head = old if strength is None else adaptation.fit(everything, strength)
+    choice = choose_threshold(
+        labels,
+        scores,
+        groups=groups,
+        miss_cost=miss_cost,
+        bootstrap=min(bootstrap, 200),
+        seed=seed,
+        chosen_on="cross-validation on the new site",
+    )
+
+    def row(scores: NDArray[np.float32], at: Any) -> dict[str, Any]:
+        return metrics_row(
+            labels, scores, threshold=at, groups=groups, bootstrap=bootstrap, seed=seed
+        )
+
+    scores_before = old.probabilities(features)[:, 1]
+    return Adapted(
+        head=head,
+        strength=strength,
+        choice=choice,
+        before=row(scores_before, threshold),
+        after=row(scores, thresholds),
+        gain=_gain(labels, groups, scores_before, scores),
+        forgotten=None if statistics is None else _forgotten(old, head, statistics, seed),
+        scores=scores,
+        scores_before=scores_before,
+        fold_of=fold_of,
+        notes=tuple(notes),
+    )
+
+
+def write_adapted(
+    folder: str | Path,
+    model: keras.Model,
+    adapted: Adapted,
+    data: CrackData,
+    images: ImageSplit,
+    *,
+    known: KnownImages | None = None,
+    statistics: FeatureStatistics | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Puts the adapted head into a model and writes what belongs to it.
+
+    `model.keras` with its record, the images that it knows (those that it was adapted to among
+    them, so that none of them judges it) and the statistics that it came with; `predictions.csv`
+    with each patch's scores before and after; and, last, `adaptation.json`.
+
+    Args:
+        folder: Where they go.
+        model: The classifier that was adapted; its head is changed.
+        adapted: What `adapt` returned.
+        data: The data set that the patches are of.
+        images: The patches.
+        known: What the model knew before, `crackdet.models.known_images(model)`.
+        statistics: As in `adapt`.
+        about: What else `adaptation.json` says.
+    """
+    folder = Path(folder)
+    adapted.head.put_into(model)
+    write_model(
+        folder,
+        model,
+        data,
+        adapted.choice,
+        ValidationScores.of(images.labels, adapted.scores, adapted.choice.chosen_on),
+        1.0,
+        facts=data.facts(),
+        trained_on=images,
+        known=KnownImages.of({"train": images.digests}, known),
+    )
+    if statistics is not None:
+        statistics.write(statistics_file(folder / files.MODEL))
+    columns = (
+        images.keys,
+        [CROSS_VALIDATION] * images.num_images,
+        images.labels.tolist(),
+        map(written_score, adapted.scores),
+        map(written_score, adapted.scores_before),
+        images.groups.tolist(),
+        (adapted.fold_of + 1).tolist(),
+    )
+    write_prediction_rows(folder / files.PREDICTIONS, zip(*columns, strict=True), further=("fold",))
+    write_json(folder / files.ADAPTATION, {**(about or {}), **adapted.facts()})
+
+
+def _best_strength(
+    adaptation: Adaptation,
+    features: NDArray[np.float32],
+    rows: Ints,
+    units: Ints,
+    seed: int,
+) -> float | None:
+    """The strength of the least cross-validated log loss on some patches; None to stay."""
+    labels = adaptation.labels[rows]
+    losses: dict[float | None, float] = {None: _loss(labels, adaptation.old_odds[rows])}
+    losses |= dict.fromkeys(STRENGTHS, 0.0)
+    for dealing in range(_DEALINGS):
+        fold_of = _folds(labels, units[rows], FOLDS - 1, seed + dealing)
+        odds = {strength: np.empty(rows.size) for strength in STRENGTHS}
+        for fold in range(fold_of.max() + 1):
+            own = fold_of == fold
+            for strength in STRENGTHS:
+                head = adaptation.fit(rows[~own], strength)
+                odds[strength][own] = head.log_odds(features[rows[own]])
+        for strength, each in odds.items():
+            losses[strength] += _loss(labels, each) / _DEALINGS
+    return min(losses, key=lambda each: losses[each])  # of equal ones the least change
+
+
+def _thresholds(
+    labels: Ints, scores: NDArray[np.float32], groups: Ints, fold_of: Ints, miss_cost: float
+) -> Floats:
+    """The threshold that each patch is judged by: chosen on the other folds."""
+    thresholds = np.empty(labels.size)
+    for fold in range(fold_of.max() + 1):
+        rest = fold_of != fold
+        choice = choose_threshold(
+            labels[rest], scores[rest], groups=groups[rest], miss_cost=miss_cost, bootstrap=0
+        )
+        thresholds[~rest] = choice.threshold
+    return thresholds
+
+
+def judged_together(labels: Ints, groups: Ints) -> tuple[Ints, list[str]]:
+    """Returns what folds keep together: photos, or single patches where a class has too few.
+
+    Args:
+        labels: 0 or 1 of each patch.
+        groups: Its photo.
+
+    Returns:
+        A number for each patch, the same for those that stay together, and what must be said where
+        photos are parted.
+
+    Raises:
+        CrackdetError: If a class has fewer than five patches.
+    """
+    counts = np.bincount(labels, minlength=2)
+    if counts.min() < FEWEST:
+        raise CrackdetError(
+            f"Adapting needs {FEWEST} patches or more of each class, cracked and sound; received "
+            f"{counts[1]} cracked and {counts[0]} sound ones."
+        )
+    units, notes = number_groups(groups, labels.size)[0], []
+    for label, name in ((0, "sound"), (1, "cracked")):
+        own = np.flatnonzero(labels == label)
+        sizes = np.unique(units[own], return_counts=True)[1]
+        if sizes.size < _FEWEST_PHOTOS or sizes.max() > _MOST_OF_A_CLASS * own.size:
+            units[own] = labels.size * (1 + label) + np.arange(own.size)
+            notes.append(
+                f"Most {name} patches are of one photo, or of two: they are judged by heads that "
+                "know other patches of the same photo, so the figures may be too good."
+            )
+    return units, notes
+
+
+def _folds(labels: Ints, units: Ints, most: int, seed: int) -> Ints:
+    """The fold of each patch, from 0: whole units, both classes left wherever one is held out."""
+    fewest = min(np.unique(units[labels == label]).size for label in (0, 1))
+    for count in range(min(most, fewest), 1, -1):
+        dealer = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        fold_of = np.empty(labels.size, np.int64)
+        for number, (_, held_out) in enumerate(dealer.split(labels, labels, units)):
+            fold_of[held_out] = number
+        left = [labels[fold_of != number] for number in range(count)]
+        if all(np.unique(each).size == 2 for each in left) and np.unique(fold_of).size == count:
+            return fold_of
+    raise CrackdetError(
+        "The patches cannot be dealt into folds of whole photos that leave both classes: label "
+        "patches of more photos."
+    )
+
+
+def _gain(
+    labels: Ints, groups: Ints, before: NDArray[np.float32], after: NDArray[np.float32]
+) -> dict[str, Any]:
+    group_of, _ = number_groups(groups, labels.size)
+    compared = auroc_difference(
+        labels, after.astype(np.float64), before.astype(np.float64), group_of
+    )
+    assert compared is not None, "both classes are there"
+    saved = image_losses(labels, before) - image_losses(labels, after)
+    return {
+        "auroc": compared[0],
+        "auroc_interval": compared[1],
+        "log_loss": float(saved.mean()),
+        "log_loss_interval": mean_interval(saved, group_of),
+    }
+
+
+def _forgotten(
+    old: Head, new: Head, statistics: FeatureStatistics, seed: int
+) -> dict[str, list[float]]:
+    """Area and loss before and after on features that the adaptation has not seen."""
+    drawn = [statistics.draw(label, _REPLAY_AGAIN, seed + 1) for label in (0, 1)]
+    labels, features = np.repeat([0, 1], _REPLAY_AGAIN), np.concatenate(drawn)
+    odds = [head.log_odds(features) for head in (old, new)]
+    return {
+        "auroc": [float(area_under_roc(labels, each) or 0.0) for each in odds],
+        "log_loss": [_loss(labels, each) for each in odds],
+    }
+
+
+def _loss(labels: Ints, odds: Floats) -> float:
+    return float(np.mean(np.logaddexp(0.0, odds) - labels * odds))
