@@ -97,7 +97,6 @@ def execute(arguments: Namespace) -> None:
         data,
         images,
         known=known,
-        statistics=statistics,
         about=about,
     )
     print(f"threshold {adapted.choice.threshold:.4f} ({adapted.choice.rule})")
@@ -178,6 +177,11 @@ def _print(adapted: "Adapted") -> None:
             "log loss {:.4f} and {:.4f}".format(
                 *adapted.forgotten["auroc"], *adapted.forgotten["log_loss"]
             )
+        )
+    if adapted.unsure is not None:
+        print(
+            f"unsure of {adapted.unsure:.1%} of the patches before; the adapted model's limit lets "
+            "patches like these pass (figures are of all patches, unsure or not)"
         )
     for note in adapted.notes:
         print(note)

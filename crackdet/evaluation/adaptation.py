@@ -20,7 +20,7 @@ from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
 from crackdet.features import FeatureCache, head_inputs
 from crackdet.files import write_json
 from crackdet.models import FeatureStatistics, KnownImages
-from crackdet.models.feature_statistics import statistics_file
+from crackdet.models.out_of_distribution import OutOfDistribution, with_limit
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.judged import CROSS_VALIDATION
@@ -66,6 +66,9 @@ class Adapted:
         scores: Scores out of their folds, `(patches,)`.
         scores_before: The old model's, `(patches,)`.
         fold_of: The fold of each patch, from 0.
+        unsure: The share of the patches of which the old model is unsure; None where it is never.
+        statistics: Those that the model came with, the limit of what is unsure raised until 1 % of
+            the new patches lie beyond it; None without.
         notes: What a reader of the figures must know.
     """
 
@@ -79,6 +82,8 @@ class Adapted:
     scores: NDArray[np.float32]
     scores_before: NDArray[np.float32]
     fold_of: Ints
+    unsure: float | None
+    statistics: FeatureStatistics | None
     notes: tuple[str, ...]
 
     @property
@@ -106,7 +111,7 @@ class Adapted:
 
     def facts(self) -> dict[str, Any]:
         """Returns what `adaptation.json` says of it."""
-        names = ("strength", "before", "after", "gain", "forgotten")
+        names = ("strength", "before", "after", "gain", "forgotten", "unsure")
         return {
             **{name: getattr(self, name) for name in names},
             **self.choice.facts(),
@@ -196,6 +201,7 @@ def adapt_head(
             "replayed, the adapted head is only held near the old one, and what it forgets is not "
             "measured."
         )
+    detector = OutOfDistribution.of(statistics)
     adaptation = prepare(old, features, labels, statistics, seed=seed)
     everything = np.arange(labels.size)
     fold_of = _folds(labels, units, FOLDS, seed)
@@ -237,6 +243,8 @@ def adapt_head(
         scores=scores,
         scores_before=scores_before,
         fold_of=fold_of,
+        unsure=None if detector is None else float(detector.unsure(features).mean()),
+        statistics=_familiar(statistics, features),
         notes=tuple(notes),
     )
 
@@ -249,14 +257,14 @@ def write_adapted(
     images: ImageSplit,
     *,
     known: KnownImages | None = None,
-    statistics: FeatureStatistics | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> None:
     """Puts the adapted head into a model and writes what belongs to it.
 
     `model.keras` with its record, the images that it knows (those that it was adapted to among
-    them, so that none of them judges it) and the statistics that it came with; `predictions.csv`
-    with each patch's scores before and after; and, last, `adaptation.json`.
+    them, so that none of them judges it) and the statistics that it came with, whose limit of what
+    is unsure lets the new site's patches pass; `predictions.csv` with each patch's scores before
+    and after; and, last, `adaptation.json`.
 
     Args:
         folder: Where they go.
@@ -265,7 +273,6 @@ def write_adapted(
         data: The data set that the patches are of.
         images: The patches.
         known: What the model knew before, `crackdet.models.known_images(model)`.
-        statistics: As in `adapt`.
         about: What else `adaptation.json` says.
     """
     folder = Path(folder)
@@ -280,9 +287,8 @@ def write_adapted(
         facts=data.facts(),
         trained_on=images,
         known=KnownImages.of({"train": images.digests}, known),
+        statistics=adapted.statistics,
     )
-    if statistics is not None:
-        statistics.write(statistics_file(folder / files.MODEL))
     columns = (
         images.keys,
         [CROSS_VALIDATION] * images.num_images,
@@ -382,6 +388,18 @@ def _folds(labels: Ints, units: Ints, most: int, seed: int) -> Ints:
         "The patches cannot be dealt into folds of whole photos that leave both classes: label "
         "patches of more photos."
     )
+
+
+def _familiar(
+    statistics: FeatureStatistics | None, features: NDArray[np.float32]
+) -> FeatureStatistics | None:
+    """Returns statistics to which patches of the new site are not unlike what is known."""
+    detector = OutOfDistribution.of(statistics)
+    if statistics is None or detector is None:
+        return statistics
+    raised = with_limit(statistics, detector.score(features))
+    known = OutOfDistribution.of(raised)
+    return raised if known is not None and known.limit > detector.limit else statistics
 
 
 def _gain(

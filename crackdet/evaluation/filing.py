@@ -87,7 +87,7 @@ def write_model(
     facts: Mapping[str, Any],
     trained_on: ImageSplit,
     known: KnownImages,
-    statistics: FeatureStatistics,
+    statistics: FeatureStatistics | None,
 ) -> None:
     """Writes `model.keras` with its record, the images that it knows and their statistics.
 
@@ -101,7 +101,8 @@ def write_model(
         facts: What the record says of the data.
         trained_on: The images that it was trained on.
         known: The images that it knows.
-        statistics: What those that it was trained on looked like to its head.
+        statistics: What those that it was trained on looked like to its head; None where nobody
+            knows.
     """
     with atomic_write(run_dir / files.MODEL) as temporary:
         # Augmentation is of training alone, and needs crackdet: plain Keras loads the rest.
@@ -117,7 +118,8 @@ def write_model(
     )
     write_record(run_dir / files.MODEL, record)
     known.write(images_file(run_dir / files.MODEL))
-    statistics.write(statistics_file(run_dir / files.MODEL))
+    if statistics is not None:
+        statistics.write(statistics_file(run_dir / files.MODEL))
 
 
 def write_shown(run_dir: Path, model: keras.Model, samples: Mapping[str, NDArray[Any]]) -> None:

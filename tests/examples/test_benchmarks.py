@@ -134,6 +134,25 @@ def test_interval_coverage(root: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "| walls |\n| --- |\n| 41 |\n| 400 |\n\n"
 
 
+def test_adapting_judges_no_photo_that_it_knows(root: Path) -> None:
+    adapting = benchmark(root, "adapting")
+    labels, units = np.arange(80) % 2, np.arange(80) // 4
+    rows, rest = adapting.draw(labels, units, 7, np.random.default_rng(0))
+    assert np.bincount(labels[rows]).tolist() == [7, 7]
+    assert not set(units[rows]) & set(units[rest])
+    assert rest.size >= 40
+    weights = np.zeros((12, 2))
+    weights[0] = -1, 1
+    random = np.random.default_rng(0)
+    features = random.normal(1, 1, (80, 12))
+    features[:, 1] += 5 * labels
+    old = adapting.Head(weights, np.array([0.5, -0.5]))
+    options = argparse.Namespace(draws=2, patches=10, seed=0)
+    found = adapting.gains(old, features, labels, units, options, threshold=0.5, statistics=None)
+    assert all(row["auroc"] > 0.1 and row["kept"] for row in found)
+    assert adapting.mean_with_interval([0.1, 0.1]) == "+0.1000 [+0.1000, +0.1000]"
+
+
 def test_threshold_rules(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Adapting to a few patches: measured out of folds, kept where it is better, written whole."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from crackdet.errors import CrackdetError
 from crackdet.evaluation.adaptation import adapt, adapt_head, write_adapted
 from crackdet.features import FeatureCache, head_inputs
 from crackdet.models import FeatureStatistics, KnownImages, feature_statistics, known_images
+from crackdet.models.out_of_distribution import OutOfDistribution, mahalanobis
 from crackdet.models.record import read_record
 from crackdet.models.units import HEAD_NAME
 from crackdet.training.adapting import Head
@@ -72,11 +74,13 @@ def test_the_written_model_says_what_it_is(tmp_path: Path) -> None:
     whole = keras.Model(model.input, model.get_layer(HEAD_NAME).input).predict(images, verbose=0)
     np.testing.assert_allclose(x, whole, atol=2e-3)
     statistics = FeatureStatistics.of(x, labels, rank=4)
+    limit = {"unsure_limit": np.median(mahalanobis(statistics)(x))}
+    statistics = dataclasses.replace(statistics, extra=limit)
     found = adapt(model, data.test, cache, statistics=statistics, bootstrap=20)
     assert found.better
     assert found.forgotten is not None
     old = KnownImages.of({"train": ["00" * 8]})
-    write_adapted(tmp_path / "new", model, found, data, data.test, known=old, statistics=statistics)
+    write_adapted(tmp_path / "new", model, found, data, data.test, known=old)
     adapted = keras.models.load_model(tmp_path / "new" / "model.keras")
     scores = adapted.predict(images, verbose=0)[:, 1]
     np.testing.assert_allclose(scores, found.head.probabilities(whole)[:, 1], atol=2e-3)
@@ -86,7 +90,10 @@ def test_the_written_model_says_what_it_is(tmp_path: Path) -> None:
     known = known_images(tmp_path / "new")
     assert known is not None
     assert known.roles([data.test.digests[0], "00" * 8, "11" * 8]) == ["train", "start", ""]
-    assert feature_statistics(tmp_path / "new") is not None
+    assert found.unsure == 0.5
+    detector = OutOfDistribution.of(feature_statistics(tmp_path / "new"))
+    assert detector is not None
+    assert not detector.unsure(x).any(), "the new site's own patches"
     told = json.loads((tmp_path / "new" / "adaptation.json").read_text("utf-8"))
     assert told["better"] is True
     assert told["after"]["n"] == 40
