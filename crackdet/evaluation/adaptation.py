@@ -8,10 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from crackdet.data import CrackData, ImageSplit
-from crackdet.errors import CrackdetError
 from crackdet.evaluation.filing import write_model, write_prediction_rows, written_score
 from crackdet.evaluation.intervals import area_under_roc, auroc_difference, mean_interval
 from crackdet.evaluation.metrics import metrics_row, number_groups
@@ -31,6 +29,7 @@ from crackdet.training.adapting import (
     class_probabilities,
     prepare,
 )
+from crackdet.training.site_folds import deal, judged_together
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,11 +38,6 @@ FOLDS = 5
 # How often the patches are dealt into folds anew when a strength is chosen: with few patches, one
 # dealing says little.
 _DEALINGS = 2
-# Of each class: on fewer, nothing that is found could be told from chance.
-FEWEST = 5
-# A class is parted into single patches where it has fewer photos than this, or one has most of it.
-_FEWEST_PHOTOS = 3
-_MOST_OF_A_CLASS = 0.5
 _REPLAY_AGAIN = 1000  # features of each class on which forgetting is measured
 
 
@@ -204,7 +198,7 @@ def adapt_head(
     detector = OutOfDistribution.of(statistics)
     adaptation = prepare(old, features, labels, statistics, seed=seed)
     everything = np.arange(labels.size)
-    fold_of = _folds(labels, units, FOLDS, seed)
+    fold_of = deal(labels, units, FOLDS, seed)
     odds = np.empty(labels.size)
     for fold in range(fold_of.max() + 1):
         rows, held_out = everything[fold_of != fold], everything[fold_of == fold]
@@ -314,7 +308,7 @@ def _best_strength(
     losses: dict[float | None, float] = {None: _loss(labels, adaptation.old_odds[rows])}
     losses |= dict.fromkeys(STRENGTHS, 0.0)
     for dealing in range(_DEALINGS):
-        fold_of = _folds(labels, units[rows], FOLDS - 1, seed + dealing)
+        fold_of = deal(labels, units[rows], FOLDS - 1, seed + dealing)
         odds = {strength: np.empty(rows.size) for strength in STRENGTHS}
         for fold in range(fold_of.max() + 1):
             own = fold_of == fold
@@ -338,56 +332,6 @@ def _thresholds(
         )
         thresholds[~rest] = choice.threshold
     return thresholds
-
-
-def judged_together(labels: Ints, groups: Ints) -> tuple[Ints, list[str]]:
-    """Returns what folds keep together: photos, or single patches where a class has too few.
-
-    Args:
-        labels: 0 or 1 of each patch.
-        groups: Its photo.
-
-    Returns:
-        A number for each patch, the same for those that stay together, and what must be said where
-        photos are parted.
-
-    Raises:
-        CrackdetError: If a class has fewer than five patches.
-    """
-    counts = np.bincount(labels, minlength=2)
-    if counts.min() < FEWEST:
-        raise CrackdetError(
-            f"Adapting needs {FEWEST} patches or more of each class, cracked and sound; received "
-            f"{counts[1]} cracked and {counts[0]} sound ones."
-        )
-    units, notes = number_groups(groups, labels.size)[0], []
-    for label, name in ((0, "sound"), (1, "cracked")):
-        own = np.flatnonzero(labels == label)
-        sizes = np.unique(units[own], return_counts=True)[1]
-        if sizes.size < _FEWEST_PHOTOS or sizes.max() > _MOST_OF_A_CLASS * own.size:
-            units[own] = labels.size * (1 + label) + np.arange(own.size)
-            notes.append(
-                f"Most {name} patches are of one photo, or of two: they are judged by heads that "
-                "know other patches of the same photo, so the figures may be too good."
-            )
-    return units, notes
-
-
-def _folds(labels: Ints, units: Ints, most: int, seed: int) -> Ints:
-    """The fold of each patch, from 0: whole units, both classes left wherever one is held out."""
-    fewest = min(np.unique(units[labels == label]).size for label in (0, 1))
-    for count in range(min(most, fewest), 1, -1):
-        dealer = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        fold_of = np.empty(labels.size, np.int64)
-        for number, (_, held_out) in enumerate(dealer.split(labels, labels, units)):
-            fold_of[held_out] = number
-        left = [labels[fold_of != number] for number in range(count)]
-        if all(np.unique(each).size == 2 for each in left) and np.unique(fold_of).size == count:
-            return fold_of
-    raise CrackdetError(
-        "The patches cannot be dealt into folds of whole photos that leave both classes: label "
-        "patches of more photos."
-    )
 
 
 def _familiar(

@@ -21,11 +21,12 @@ import crackdet
 from crackdet.data.site_list import SiteSource, name_of, read_site_list
 from crackdet.errors import CrackdetError
 from crackdet.evaluation import metrics_row
-from crackdet.evaluation.adaptation import adapt_head, judged_together
+from crackdet.evaluation.adaptation import adapt_head
 from crackdet.features import FeatureCache, head_inputs
 from crackdet.inference import load_classifier
 from crackdet.models import feature_statistics
 from crackdet.training.adapting import Head
+from crackdet.training.site_folds import judged_together
 
 Ints = NDArray[np.int64]
 FIGURES = ("auroc", "log_loss", "recall", "false_alarm_rate", "recall_at_far_5pct")
