@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, FEW_IMAGES, defaults
-from crackdet.cli.readers import Reader, one_of, optional, real, whole, yes_or_no
+from crackdet.cli.painting import settle
+from crackdet.cli.readers import Reader, even, increasing, one_of, optional, real, whole, yes_or_no
 from crackdet.errors import UsageError
 from crackdet.runs.record import flag
 from crackdet.runs.trials import OBJECTIVES
@@ -134,6 +135,16 @@ OPTIONS = {
         "yes|no",
         "trains the backbone in bfloat16: faster on GPUs and processors that compute in it",
     ),
+    # crackdet.layers.painting, crackdet.stress
+    "painting": Option(
+        increasing(real(0, 2), 3),
+        "S",
+        "strength at which cracks, and what is mistaken for them elsewhere, are painted on images "
+        "of training; 0 for not; a search chooses among up to three, say 0.5,1,1.5",
+    ),
+    "stress_images": Option(
+        even(2), "N", "pictures of the stress validation, by which a painted training is measured"
+    ),
     # crackdet.evaluation.cross_validate
     "folds": Option(
         optional(whole(2)),
@@ -175,6 +186,7 @@ TRAINING = (
     "class_weight",
     "views",
 )
+PAINTING = ("painting", "stress_images")
 COMPUTING = ("mixed_precision",)
 EVALUATION = ("folds", "miss_cost", "bootstrap")
 
@@ -345,6 +357,8 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
                 "--halving-factor runs trials again on more images than --search-images: leave it "
                 "out, or give a number of images"
             )
+    if "painting" in options:
+        settle(options, given, searches="tuner" in options)
     if options.get("folds") is not None and "test_fraction" in options:
         if "test_fraction" in given and "folds" in given:
             raise UsageError("--test-fraction cuts a test split, which --folds has not: leave one")

@@ -1,4 +1,4 @@
-"""How the text of an option is read: numbers in a range, one of some words, yes or no, none."""
+"""How the text of an option is read: numbers in a range, some words, yes or no, none."""
 
 import argparse
 import math
@@ -11,6 +11,19 @@ Reader = Callable[[str], Any]
 def whole(low: int, high: int | None = None) -> Reader:
     """Returns a reader of whole numbers from `low` to `high`."""
     return _number(int, "a whole number", low, high)
+
+
+def even(low: int) -> Reader:
+    """Returns a reader of even numbers from `low`."""
+    read = whole(low)
+
+    def reader(text: str) -> int:
+        value: int = read(text)
+        if value % 2:
+            raise argparse.ArgumentTypeError(f"expected an even number, received {text!r}")
+        return value
+
+    return reader
 
 
 def real(low: float, high: float | None = None, *, open_low: bool = False) -> Reader:
@@ -34,6 +47,21 @@ def one_of(*words: str) -> Reader:
         if text not in words:
             raise argparse.ArgumentTypeError(f"expected {' or '.join(words)}, received {text!r}")
         return text
+
+    return reader
+
+
+def increasing(read: Reader, most: int) -> Reader:
+    """Returns a reader of one value, or of up to `most` that increase, divided by commas."""
+
+    def reader(text: str) -> Any:
+        values = tuple(map(read, text.split(",")))
+        if len(values) > most or list(values) != sorted(set(values)):
+            raise argparse.ArgumentTypeError(
+                f"expected one value, or up to {most} that increase, divided by commas; received "
+                f"{text!r}"
+            )
+        return values if len(values) > 1 else values[0]
 
     return reader
 

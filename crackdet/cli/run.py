@@ -5,10 +5,19 @@ from typing import Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
+from crackdet.cli.painting import stress_stage
 from crackdet.runs import files
 from crackdet.runs.folder import is_evaluated, open_folder, undone_on_failure
 
-GROUPS = (cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.TRAINING, cli.COMPUTING, cli.EVALUATION)
+GROUPS = (
+    cli.LOADING,
+    cli.BACKBONE,
+    cli.SEARCH,
+    cli.TRAINING,
+    cli.PAINTING,
+    cli.COMPUTING,
+    cli.EVALUATION,
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.SEARCH, title="search")
     cli.add_workers(parser)
     cli.add(parser, *cli.TRAINING, title="final fit")
+    cli.add(parser, *cli.PAINTING, title="painting, in search and final fit")
     cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add(parser, *cli.EVALUATION, title="evaluation")
     cli.add_common(parser)
@@ -42,14 +52,18 @@ def execute(arguments: Namespace) -> None:
         data = stages.load_stage(arguments, options, folder)
         if not is_evaluated(folder):
             cache = stages.open_cache(arguments, folder)
-            if not (folder / files.BEST_OF_SEARCH).exists():
-                stages.search_stage(arguments, options, folder, data, cache)
+            searched = (folder / files.BEST_OF_SEARCH).exists()
+            stress = None
+            if not searched or options["folds"] is None:  # folds make their own
+                stress = stress_stage(arguments, options, folder, data)
+            if not searched:
+                stages.search_stage(arguments, options, folder, data, cache, stress)
             best = stages.hyperparameters_of(folder)
             if options["folds"] is not None:
                 notes = (stages.SEARCHED,)
                 stages.cross_validate_stage(arguments, options, best, folder, data, cache, notes)
             else:
                 if not (folder / files.FITTED_MODEL).exists():
-                    stages.fit_stage(arguments, options, best, folder, data, cache)
-                stages.evaluate_stage(options, folder, data, cache)
+                    stages.fit_stage(arguments, options, best, folder, data, cache, stress)
+                stages.evaluate_stage(options, folder, data, cache, stress)
     stages.finish(folder)

@@ -5,6 +5,7 @@ from typing import Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
+from crackdet.cli.painting import stress_stage
 from crackdet.runs import files
 from crackdet.runs.folder import open_folder, undone_on_failure
 
@@ -23,6 +24,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.LOADING, title="loading")
     cli.add(parser, *cli.BACKBONE, title="model")
     cli.add(parser, *cli.SEARCH, title="search")
+    cli.add(parser, *cli.PAINTING, title="painting")
     cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add_workers(parser)
     cli.add_common(parser)
@@ -32,14 +34,17 @@ def add_parser(subparsers: Any) -> None:
 def execute(arguments: Namespace) -> None:
     """Searches, unless the folder holds the finished search."""
     options = cli.resolve(
-        vars(arguments), arguments.data, cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.COMPUTING
+        vars(arguments),
+        arguments.data,
+        *(cli.LOADING, cli.BACKBONE, cli.SEARCH, cli.PAINTING, cli.COMPUTING),
     )
     folder = open_folder(arguments.out, {"data": arguments.data, **options})
     with undone_on_failure(folder):
         data = stages.load_stage(arguments, options, folder)
         if not (folder / files.BEST_OF_SEARCH).exists():
             cache = stages.open_cache(arguments, folder)
-            stages.search_stage(arguments, options, folder, data, cache)
+            stress = stress_stage(arguments, options, folder, data)
+            stages.search_stage(arguments, options, folder, data, cache, stress)
             stages.remove_own_cache(folder)
     best = stages.hyperparameters_of(folder)
     stages.say("Best: " + ", ".join(f"{name} {value}" for name, value in best.items()))

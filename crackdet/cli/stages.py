@@ -13,7 +13,9 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crackdet.cli.figures import figure_lines
 from crackdet.cli.options import COMPUTING, LOADING, TRAINING
+from crackdet.cli.painting import fold_images, painting_of
 from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError, UsageError
 from crackdet.files import atomic_write, read_json
@@ -22,15 +24,15 @@ from crackdet.memory import keep_freed_memory
 from crackdet.quiet import warnings_aside
 from crackdet.runs import files
 from crackdet.runs.folder import is_evaluated, is_new, seconds, timed
-from crackdet.runs.judged import TEST, judged_row, judged_split
 from crackdet.runs.record import amend_config, made_with, write_config
-from crackdet.runs.trials import HYPERPARAMETERS
+from crackdet.runs.trials import HYPERPARAMETERS, PAINTING
 
 if TYPE_CHECKING:
     import keras
 
     from crackdet.data import CrackData
     from crackdet.features import FeatureCache
+    from crackdet.stress import StressSplit
 
 Options = Mapping[str, Any]
 
@@ -106,7 +108,12 @@ def check_weights(options: Options) -> None:
 
 
 def search_stage(
-    arguments: Namespace, options: Options, folder: Path, data: "CrackData", cache: "FeatureCache"
+    arguments: Namespace,
+    options: Options,
+    folder: Path,
+    data: "CrackData",
+    cache: "FeatureCache",
+    stress: "StressSplit | None" = None,
 ) -> None:
     """Searches dropout, learning rate and unfreeze depth; goes on with a search that stopped."""
     import tuning
@@ -119,12 +126,14 @@ def search_stage(
             tuner=options["tuner"],
             max_trials=options["max_trials"],
             directory=folder / files.SEARCH,
+            space=tuning.SearchSpace(painting=options["painting"]),
             objective=options["objective"],
             epochs=options["search_epochs"],
             search_images=options["search_images"],
             halving_factor=options["halving_factor"],
             pruning=options["pruning"],
             views=options["search_views"],
+            stress=stress,
             cache=cache,
             workers=arguments.workers,
             executor=executor,
@@ -165,6 +174,7 @@ def fit_stage(
     folder: Path,
     data: "CrackData",
     cache: "FeatureCache",
+    stress: "StressSplit | None" = None,
 ) -> None:
     """Trains the final classifier on train; validation says when to stop."""
     from crackdet.training import fit
@@ -176,6 +186,7 @@ def fit_stage(
             model,
             data,
             cache=cache,
+            stress=stress,
             run_dir=folder,
             **_fit_options(arguments, options, hyperparameters),
         )
@@ -217,6 +228,7 @@ def cross_validate_stage(
             folds=options["folds"],
             validation_fraction=options["validation_fraction"],
             cache=cache,
+            stress_images=fold_images(options),
             miss_cost=options["miss_cost"],
             bootstrap=options["bootstrap"],
             started_from=known_images(options["weights"]) if options["weights"] else None,
@@ -224,11 +236,14 @@ def cross_validate_stage(
             seconds=seconds(folder),
             **_fit_options(arguments, options, hyperparameters),
         )
-    _say_figures(metrics)
+    for line in figure_lines(metrics):
+        say(f"  {line}")
 
 
 def _in_words(hyperparameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {hyperparameters[name]:.4g}" for name in HYPERPARAMETERS)
+    painted = [PAINTING] if hyperparameters.get(PAINTING) else []
+    names = (*HYPERPARAMETERS, *painted)
+    return ", ".join(f"{name} {hyperparameters[name]:.4g}" for name in names)
 
 
 def _fit_options(
@@ -240,13 +255,18 @@ def _fit_options(
     return {
         **{name: options[name] for name in names},
         "learning_rate": hyperparameters["learning_rate"],
+        "painting": painting_of(hyperparameters.get(PAINTING, 0.0)),
         # A bar redraws its line, which fills a log file: there, one line an epoch.
         "verbose": arguments.verbose if sys.stdout.isatty() else 2 * arguments.verbose,
     }
 
 
 def evaluate_stage(
-    options: Options, folder: Path, data: "CrackData", cache: "FeatureCache"
+    options: Options,
+    folder: Path,
+    data: "CrackData",
+    cache: "FeatureCache",
+    stress: "StressSplit | None" = None,
 ) -> None:
     """Calibrates and chooses the threshold on validation, then reads test, once."""
     import keras
@@ -269,25 +289,11 @@ def evaluate_stage(
             miss_cost=options["miss_cost"],
             bootstrap=options["bootstrap"],
             started_from=known_images(options["weights"]) if options["weights"] else None,
+            stress=stress,
             seconds=seconds(folder),
         )
-    _say_figures(metrics)
-
-
-def _say_figures(metrics: Mapping[str, Any]) -> None:
-    from crackdet.report.cautions import groups_behind, nothing_wrong, run_cautions
-    from crackdet.report.words import judged_on
-
-    say(f"  {judged_on(metrics)}")
-    say(f"  {threshold_line(metrics)}")
-    if metrics["threshold_caution"]:
-        say(f"  {metrics['threshold_caution']}")
-    for title, row in test_rows(metrics):
-        say(f"  {title}: {metrics_line(row)}")
-    after = judged_row(metrics["after"])
-    say(f"  95% intervals from {groups_behind(after)}")
-    for sentence in [*nothing_wrong(after), *run_cautions(metrics)]:
-        say(f"  {sentence}")
+    for line in figure_lines(metrics):
+        say(f"  {line}")
 
 
 def finish(folder: Path) -> None:
@@ -342,34 +348,6 @@ def remove_own_cache(folder: Path) -> None:
 def hyperparameters_of(folder: Path) -> dict[str, Any]:
     """Returns the best hyperparameters that the folder's search found."""
     return dict(read_json(folder / files.BEST_OF_SEARCH))
-
-
-def test_rows(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Returns the rows that a person compares first, each with its title."""
-    what = "test" if judged_split(metrics["after"]) == TEST else "cross-validated"
-    return [
-        (f"{what} before training", judged_row(metrics["before"])),
-        (f"{what} after training", judged_row(metrics["after"])),
-        (f"{what}, one threshold on contrast", judged_row(metrics["baseline"])),
-    ]
-
-
-def threshold_line(metrics: Mapping[str, Any]) -> str:
-    """Returns the threshold with its spread and its rule."""
-    interval = metrics["threshold_interval"]
-    bounds = "" if interval is None else " [{:.4f}, {:.4f}]".format(*interval)
-    return f"threshold {metrics['threshold']:.4f}{bounds}: {metrics['threshold_rule']}"
-
-
-def metrics_line(row: Mapping[str, Any]) -> str:
-    """Returns the figures of one row in words, with the intervals that there are."""
-    parts = []
-    for name in ("accuracy", "recall", "precision", "auroc"):
-        value, interval = row[name], row["intervals"][name]
-        text = "undefined" if value is None else f"{value:.4f}"
-        bounds = "" if interval is None else " [{:.4f}, {:.4f}]".format(*interval)
-        parts.append(f"{name} {text}{bounds}")
-    return ", ".join(parts)
 
 
 def say(line: str) -> None:

@@ -6,17 +6,19 @@ from typing import Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
+from crackdet.cli.painting import stress_stage
 from crackdet.errors import CrackdetError
 from crackdet.files import read_json
 from crackdet.runs import files
 from crackdet.runs.folder import is_evaluated, open_folder, undone_on_failure
-from crackdet.runs.trials import HYPERPARAMETERS
+from crackdet.runs.trials import HYPERPARAMETERS, hyperparameters_in
 
 GROUPS = (
     cli.LOADING,
     cli.BACKBONE,
     HYPERPARAMETERS,
     cli.TRAINING,
+    cli.PAINTING,
     cli.COMPUTING,
     cli.EVALUATION,
 )
@@ -42,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.LOADING, title="loading")
     cli.add(parser, *cli.BACKBONE, *HYPERPARAMETERS, title="model")
     cli.add(parser, *cli.TRAINING, title="fit")
+    cli.add(parser, *cli.PAINTING, title="painting")
     cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add(parser, *cli.EVALUATION, title="evaluation")
     cli.add_common(parser)
@@ -62,9 +65,10 @@ def execute(arguments: Namespace) -> None:
             stages.cross_validate_stage(arguments, options, options, folder, data, cache, notes)
         elif not is_evaluated(folder):
             cache = stages.open_cache(arguments, folder)
+            stress = stress_stage(arguments, options, folder, data)
             if not (folder / files.FITTED_MODEL).exists():
-                stages.fit_stage(arguments, options, options, folder, data, cache)
-            stages.evaluate_stage(options, folder, data, cache)
+                stages.fit_stage(arguments, options, options, folder, data, cache, stress)
+            stages.evaluate_stage(options, folder, data, cache, stress)
     stages.finish(folder)
 
 
@@ -83,4 +87,4 @@ def _searched(run: str) -> dict[str, Any]:
             "folder of a `crackdet run` or `crackdet search`."
         )
     best = stages.hyperparameters_of(Path(run))
-    return {name: best[name] for name in HYPERPARAMETERS}
+    return {name: best[name] for name in hyperparameters_in(best)}

@@ -108,6 +108,7 @@ def cross_validate(
     folds: int = 5,
     validation_fraction: float = 0.1,
     cache: FeatureCache | None = None,
+    stress_images: int | None = None,
     seed: int = 0,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
@@ -141,6 +142,8 @@ def cross_validate(
         folds: The most folds; fewer where groups are few.
         validation_fraction: Share of all images by which each fold's training stops.
         cache: Where frozen features are kept, which all folds share; needed for `views`.
+        stress_images: How many pictures are made of each fold's validation images, on which its
+            epochs are measured under stress; None for none.
         seed: Seed of the folds, the trainings, the resampling and the choice of images shown.
         miss_cost: Cost of a missed crack in false alarms, see `choose_threshold`.
         bootstrap: Number of resamples of groups behind the intervals.
@@ -175,7 +178,9 @@ def cross_validate(
     dealt = deal_folds(images, folds, validation_fraction=validation_fraction, seed=seed)
     options = {"seed": seed, **fit_options}
     shared = {"cache": cache, "run_dir": run_dir, "verbose": verbose, **options}
-    results = fit_folds(model, images, dealt, data.class_names, **shared)
+    results = fit_folds(
+        model, images, dealt, data.class_names, stress_images=stress_images, **shared
+    )
     fold_of, probabilities = _out_of_fold(images, dealt, [each.probabilities for each in results])
     labels, groups = images.labels, images.groups
     fitted = cross_fit(probabilities, labels, fold_of, groups=groups, miss_cost=miss_cost)

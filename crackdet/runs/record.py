@@ -150,11 +150,13 @@ def flag(name: str) -> str:
 
 
 def spelled(value: Any) -> str:
-    """Returns a value as the command line takes it: yes, no or none for words."""
+    """Returns a value as the command line takes it: yes, no or none for words, commas in lists."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ",".join(map(spelled, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

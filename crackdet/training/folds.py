@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from crackdet.data.dataset import CrackData
 from crackdet.data.splits import ImageSplit
 from crackdet.errors import CrackdetError
-from crackdet.features import FeatureCache, Uncached
+from crackdet.features import FeatureCache, Uncached, painted
+from crackdet.features.digests import config_digest
 from crackdet.files import atomic_write
 from crackdet.models import unfreeze_depth
 from crackdet.runs import files
-from crackdet.runs.history import best_epoch
+from crackdet.runs.history import best_epoch, deciding_loss
+from crackdet.stress import VERSION as STRESS_VERSION
+from crackdet.stress import stress_split
 from crackdet.training.fitting import fit, plan_phases
 from tfds_builder.grouping import assign_splits
 
@@ -121,6 +124,7 @@ def fit_folds(
     class_names: Sequence[str],
     *,
     cache: FeatureCache | Uncached | None = None,
+    stress_images: int | None = None,
     run_dir: Path | None = None,
     verbose: int = 1,
     **options: Any,
@@ -135,6 +139,8 @@ def fit_folds(
         folds: What `deal_folds` returned for them.
         class_names: Names in the order of the labels.
         cache: Where frozen features are kept.
+        stress_images: How many pictures are made of each fold's validation images to measure its
+            epochs under stress, see `crackdet.stress.stress_split`; None for none.
         run_dir: Folder in which each fold that is done is kept; what an earlier call with the same
             images and options left there is not trained again.
         verbose: 0 for no line a fold.
@@ -150,10 +156,14 @@ def fit_folds(
     for number, fold in enumerate(folds, start=1):
         data = fold.data(images, class_names)
         file = None if run_dir is None else run_dir / files.fold_file(number)
-        made_of = _made_of(data, options)
+        made_of = _made_of(data, options, stress_images)
         result = None if file is None else _read(file, made_of)
         if result is None:
-            history = fit(model, data, cache=kept, verbose=0, **options).history
+            stress = None
+            if stress_images is not None:
+                seed = options.get("seed", 0)
+                stress = stress_split(data.validation, images=stress_images, seed=seed)
+            history = fit(model, data, cache=kept, stress=stress, verbose=0, **options).history
             probabilities = np.asarray(kept.predict(model, data.test), np.float32)
             result = FoldResult(probabilities, *_best(history))
             model.set_weights(start)
@@ -234,7 +244,7 @@ def prepare(
     )
     depths = {phase.depth for phase in phases}
     data = everything(images, class_names)
-    cache.prepare(model, depths, data, views, seed=seed)
+    cache.prepare(model, depths, data, views, seed=seed, painting=options.get("painting"))
 
 
 def everything(images: ImageSplit, class_names: Sequence[str]) -> CrackData:
@@ -308,20 +318,24 @@ def _too_few(images: ImageSplit, groups: Mapping[int, int]) -> str:
 
 
 def _best(history: Mapping[str, Sequence[Any]]) -> tuple[dict[str, int], float]:
-    """Returns the best number of epochs of each phase, and the lowest loss of all."""
-    losses, phases = list(history["val_loss"]), list(history["phase"])
+    """Returns the best number of epochs of each phase, and `val_loss` at the best epoch of all."""
+    losses, phases = list(history[deciding_loss(history)]), list(history["phase"])
     best = best_epoch(losses)
     assert best is not None, "fit raises where no loss was a number"
     epochs = dict.fromkeys(PHASES, 0)
     for phase in PHASES[: PHASES.index(phases[best]) + 1]:
         own = [loss for loss, name in zip(losses, phases, strict=True) if name == phase]
         epochs[phase] = (best_epoch(own) or 0) + 1 if own else 0
-    return epochs, float(losses[best])
+    return epochs, float(history["val_loss"][best])
 
 
-def _made_of(data: CrackData, options: Mapping[str, Any]) -> str:
+def _made_of(data: CrackData, options: Mapping[str, Any], stress_images: int | None) -> str:
     """Returns a digest of all that a fold's result hangs on but the weights."""
     rest = {name: value for name, value in options.items() if name != "callbacks"}
+    if rest.get("painting") is not None:
+        rest["painting"] = [painted.VERSION, config_digest([rest["painting"]])]
+    if stress_images is not None:
+        rest["stress"] = [STRESS_VERSION, stress_images]
     text = json.dumps([data.fingerprint, data.test.digests, rest], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -150,7 +150,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_figure_without_interval_is_printed_alone() -> None:
-    from crackdet.cli.stages import metrics_line, threshold_line
+    from crackdet.cli.figures import metrics_line, threshold_line
 
     chosen = {"threshold": 0.2, "threshold_rule": "least cost", "threshold_interval": [0.1, 0.25]}
     assert threshold_line(chosen) == "threshold 0.2000 [0.1000, 0.2500]: least cost"

@@ -59,6 +59,27 @@ def test_hyperband_halves_by_itself(name: str, value: object) -> None:
         options.resolve({"tuner": "hyperband", name: value}, "photos", options.SEARCH)
 
 
+def test_painting_is_judged_by_the_loss_under_stress_and_needs_views() -> None:
+    groups = (options.SEARCH, options.TRAINING, options.PAINTING)
+    plain = options.resolve({}, "photos", *groups)
+    assert (plain["painting"], plain["objective"], plain["search_views"]) == (0, "val_loss", 1)
+    read = options.OPTIONS["painting"].read
+    painted = options.resolve({"painting": read("0.5,1")}, "photos", *groups)
+    assert painted["painting"] == (0.5, 1.0)
+    assert painted["objective"] == "val_stress_loss"
+    assert painted["search_views"] > 1
+    given = {"painting": 1.0, "objective": "val_accuracy"}
+    assert options.resolve(given, "photos", *groups)["objective"] == "val_accuracy"
+    for name in ("views", "search_views"):
+        with pytest.raises(options.UsageError, match=f"{options.flag(name)} 1 shows"):
+            options.resolve({"painting": 1.0, name: 1}, "photos", *groups)
+    with pytest.raises(options.UsageError, match="give one"):
+        options.resolve({"painting": (0.5, 1.0)}, "photos", *groups[1:])
+    for wrong in ("1,0.5", "0,0.5,1,2", "2.5", "much"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            read(wrong)
+
+
 def test_objectives_are_those_of_the_search() -> None:
     from crackdet.runs.trials import OBJECTIVES
 
