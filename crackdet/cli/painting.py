@@ -35,7 +35,7 @@ def settle(options: dict[str, Any], given: Mapping[str, Any], *, searches: bool)
         UsageError: If options do not go together.
     """
     strengths = options[PAINTING]
-    if isinstance(strengths, tuple) and not searches:
+    if isinstance(strengths, list) and not searches:
         raise UsageError("--painting takes several strengths where a search chooses: give one")
     if not strengths:
         return

@@ -55,8 +55,8 @@ def increasing(read: Reader, most: int) -> Reader:
     """Returns a reader of one value, or of up to `most` that increase, divided by commas."""
 
     def reader(text: str) -> Any:
-        values = tuple(map(read, text.split(",")))
-        if len(values) > most or list(values) != sorted(set(values)):
+        values = [read(part) for part in text.split(",")]  # a list, as config.json gives it back
+        if len(values) > most or values != sorted(set(values)):
             raise argparse.ArgumentTypeError(
                 f"expected one value, or up to {most} that increase, divided by commas; received "
                 f"{text!r}"

@@ -65,7 +65,7 @@ def test_painting_is_judged_by_the_loss_under_stress_and_needs_views() -> None:
     assert (plain["painting"], plain["objective"], plain["search_views"]) == (0, "val_loss", 1)
     read = options.OPTIONS["painting"].read
     painted = options.resolve({"painting": read("0.5,1")}, "photos", *groups)
-    assert painted["painting"] == (0.5, 1.0)
+    assert painted["painting"] == [0.5, 1.0]
     assert painted["objective"] == "val_stress_loss"
     assert painted["search_views"] > 1
     given = {"painting": 1.0, "objective": "val_accuracy"}
@@ -74,7 +74,7 @@ def test_painting_is_judged_by_the_loss_under_stress_and_needs_views() -> None:
         with pytest.raises(options.UsageError, match=f"{options.flag(name)} 1 shows"):
             options.resolve({"painting": 1.0, name: 1}, "photos", *groups)
     with pytest.raises(options.UsageError, match="give one"):
-        options.resolve({"painting": (0.5, 1.0)}, "photos", *groups[1:])
+        options.resolve({"painting": [0.5, 1.0]}, "photos", *groups[1:])
     for wrong in ("1,0.5", "0,0.5,1,2", "2.5", "much"):
         with pytest.raises(argparse.ArgumentTypeError):
             read(wrong)

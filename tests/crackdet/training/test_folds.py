@@ -15,6 +15,7 @@ from crackdet.errors import CrackdetError
 from crackdet.features import FeatureCache
 from crackdet.training import folds as folds_module
 from crackdet.training.folds import FoldResult, deal_folds, fit_all, fit_folds, median_epochs
+from tests.bars import Bars
 from tests.tiny import part
 
 NAMES = ("sound", "cracked")
@@ -158,3 +159,40 @@ def test_folds_start_alike_judge_what_they_have_not_seen_and_go_on_after_a_stop(
     assert len(history.history["loss"]) == sum(epochs.values()) >= 1
     assert epochs == median_epochs(results)
     assert (tmp_path / "history.csv").exists()
+
+
+def test_folds_are_painted_and_measured_under_stress(
+    make_model: Callable[..., keras.Model],
+    images: ImageSplit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache = FeatureCache(tmp_path / "cache", engine="keras", verbose=0)
+    folds = deal_folds(images, 2)
+    made, fitted = [], folds_module.fit
+
+    def stress_split(validation: ImageSplit, images: int, seed: int) -> ImageSplit:
+        made.append((validation.num_images, images, seed))
+        return validation.in_order()
+
+    def go_on(width: int) -> None:
+        given = {**OPTIONS, "views": 2, "epochs": 1, "painting": Bars(width)}
+        fit_folds(
+            make_model(), images, folds, NAMES, cache=cache, run_dir=tmp_path, stress_images=6,
+            **given,
+        )  # fmt: skip
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        history = fitted(*arguments, **options)
+        assert history.history["val_stress_loss"] == pytest.approx(history.history["val_loss"])
+        return history
+
+    monkeypatch.setattr(folds_module, "stress_split", stress_split)
+    monkeypatch.setattr(folds_module, "fit", watched)
+    go_on(3)
+    assert made == [(len(fold.validation), 6, 0) for fold in folds]
+    go_on(3)
+    assert len(made) == 2, "both are done"
+    monkeypatch.setattr(folds_module, "fit", None)
+    with pytest.raises(TypeError):
+        go_on(4)  # another painting is another training
