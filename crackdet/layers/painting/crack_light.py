@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from crackdet.layers.painting.crack_shapes import Cracks, Plan
-from crackdet.layers.painting.curves import band_noise, coverage
+from crackdet.layers.painting.curves import band_noise, coverage, rough_functions
 from crackdet.layers.painting.draws import Draws
 
 _DEBRIS_CELL = 3
@@ -39,17 +40,19 @@ def draw_inside(draws: Draws, cracks: Cracks, distance: Any, softness: Any) -> I
     # The noise of two coordinates makes overhangs, which the graph of a function has not.
     distance = distance + 0.12 * keras.ops.minimum(width, 4.0) * noise
     openness = keras.ops.clip(width / 2.0 - 1.0, 0.0, 1.0)
-    # Light reaches one wall of the crack, and debris.
-    slant = draws.uniform(-0.6, 0.6, (1, 1, 1)) * openness / (width + 0.5)
+    # Light reaches one wall of the crack in places, and debris.
+    places = rough_functions(draws, length, (8, 24), np.array([[[0.5, 0.8]]], "float32"), 2 * count)
+    places = keras.ops.expand_dims(keras.ops.clip(0.5 + places, 0.0, 1.0), 2)
+    slant = draws.uniform(-1.0, 1.0, (1, 1, 1)) * openness / (width + 0.5) * places[:, :count]
     debris = draws.chance(0.4, (1, 1, 1)) * draws.uniform(0.1, 0.6, (1, 1, 1)) * openness
     lit = keras.ops.clip(slant * distance + debris * keras.ops.relu(noise - 0.3), 0.0, 0.75)
     dark = coverage(distance, above, below, softness) * (1.0 - lit)
     # A strip beside the edge that faces the light, where the skin of the concrete broke off.
     side = 2.0 * draws.chance(0.5, (1, 1, 1)) - 1.0
     outside = side * distance - keras.ops.where(side > 0, above, below)
-    strip = draws.uniform(0.15, 0.6, (1, 1, 1)) * width
-    pale = draws.chance(0.5, (1, 1, 1)) * draws.uniform(0.1, 0.5, (1, 1, 1)) * openness
-    ragged = keras.ops.clip(0.4 + noise, 0.0, 1.0)
+    strip = draws.uniform(0.1, 0.5, (1, 1, 1)) * width * places[:, count:] + 0.5
+    pale = draws.chance(0.5, (1, 1, 1)) * draws.uniform(0.1, 0.6, (1, 1, 1)) * openness
+    ragged = keras.ops.clip(places[:, count:] + 0.4 * noise, 0.0, 1.0)
     lip = keras.ops.clip(keras.ops.minimum(outside + 1.0, strip - outside), 0.0, 1.0)
     return Inside(dark, lip * ragged * pale)
 

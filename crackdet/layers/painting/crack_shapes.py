@@ -13,10 +13,12 @@ from crackdet.layers.painting.draws import Draws
 TRUNKS, BRANCHES, TWIGS = 2, 4, 6
 # The widest that branches become, since their bands are narrow.
 _BRANCH_WIDTH = 3.0
+# What no swelling exceeds.
+_WIDEST, _WIDEST_TWIG = 13.0, 5.0
 _PATH_CELLS = (2, 4, 8, 16, 32, 64, 128)
 _WIDTH_CELLS = (4, 12, 40)
-_EDGE_CELLS = (2, 5)
 _FADE_CELLS = (6, 20)
+_FADE_SIZES = np.array([[[0.4, 0.7]]], "float32")
 
 
 class Cracks(NamedTuple):
@@ -60,12 +62,15 @@ def draw_plan(draws: Draws, strength: float) -> Plan:
     wide = draws.log_uniform(1.5, 10.0, (1,))
     width = hairline * thin + (1.0 - hairline) * wide
     # As rough as broken concrete is at every scale (a Hurst exponent of 0.75 to 1.3).
-    size = draws.log_uniform(1.5, 4.0 + 6.0 * strength, (1, 1))
+    size = draws.log_uniform(2.0, 5.0 + 6.0 * strength, (1, 1))
     exponent = draws.uniform(0.75, 1.3, (1, 1))
     octaves = np.log(np.array(_PATH_CELLS, "float32") / 64.0)
     wander = size * keras.ops.exp(exponent * octaves)
-    broken = draws.chance(0.25 + 0.2 * strength, (1,)) * draws.uniform(0.3, 1.0, (1,))
+    broken = draws.chance(0.25 + 0.2 * strength, (1,)) * draws.uniform(0.3, 1.2, (1,))
+    # Wide cracks seldom close in between.
+    broken = broken * keras.ops.minimum(1.0, 2.0 / width)
     network = draws.chance(0.05 * strength, (1,))
+    wander = wander * (1.0 + keras.ops.expand_dims(network, 2))
     return Plan(width, wander, broken, network)
 
 
@@ -103,7 +108,7 @@ def draw_trunks(draws: Draws, length: int, plan: Plan, strength: float) -> Crack
         [keras.ops.ones_like(widths), keras.ops.maximum(widths, 0.4 / plan.width)], axis=1
     )
     there = keras.ops.concatenate([keras.ops.ones_like(widths), second_there], axis=1)
-    return _cracks(draws, Curves(centre, _column(upright)), width, taper, there, plan)
+    return _cracks(draws, Curves(centre, _column(upright)), width * there, taper, plan, _WIDEST)
 
 
 def draw_twigs(draws: Draws, length: int, plan: Plan, trunks: Cracks, strength: float) -> Cracks:
@@ -155,11 +160,14 @@ def draw_twigs(draws: Draws, length: int, plan: Plan, trunks: Cracks, strength: 
     there = keras.ops.maximum(there, plan.network)
     width = plan.width * draws.uniform(0.3, 0.75, (TWIGS,))
     width = keras.ops.clip(width, 0.4, _BRANCH_WIDTH)
-    return _cracks(draws, Curves(graph, _column(own_upright)), width, taper, there, plan)
+    return _cracks(
+        draws, Curves(graph, _column(own_upright)), width * there, taper, plan, _WIDEST_TWIG
+    )
 
 
 def _path(draws: Draws, length: int, plan: Plan, count: int) -> Any:
-    return rough_functions(draws.fork("path"), length, _PATH_CELLS, plan.wander, count)
+    sizes = plan.wander * _shared(plan.width)
+    return rough_functions(draws.fork("path"), length, _PATH_CELLS, sizes, count)
 
 
 def _taper(draws: Draws, left: Any, count: int, length: int) -> Any:
@@ -168,29 +176,36 @@ def _taper(draws: Draws, left: Any, count: int, length: int) -> Any:
     return keras.ops.sqrt(keras.ops.clip(left / _column(run), 0.0, 1.0))
 
 
-def _cracks(draws: Draws, curves: Curves, width: Any, taper: Any, there: Any, plan: Plan) -> Cracks:
+def _cracks(
+    draws: Draws, curves: Curves, width: Any, taper: Any, plan: Plan, widest: float
+) -> Cracks:
     """Gives curves their swelling widths, their rough edges and their fading stretches."""
     count, length = curves.centre.shape[1:]
-    one = np.ones((1, 1, 1), "float32")
-    swelling = draws.uniform(0.1, 0.55, (count, 1)) * np.array([0.5, 0.7, 1.0], "float32")
+    swelling = draws.uniform(0.1, 0.5, (count, 1)) * np.array([0.5, 0.7, 1.0], "float32")
     swell = rough_functions(draws.fork("swell"), length, _WIDTH_CELLS, swelling, count)
-    half = 0.5 * _column(width) * taper * keras.ops.exp(keras.ops.clip(swell, -1.6, 0.75))
-    grain = (
-        one
-        * np.array([0.12, 0.18], "float32")
-        * keras.ops.expand_dims(draws.uniform(0.3, 1.6, (1,)), 2)
+    waning = rough_functions(draws.fork("fade"), length, _FADE_CELLS, _FADE_SIZES, count)
+    fade = keras.ops.clip(1.0 - _column(plan.broken) * (0.4 + waning), 0.0, 1.0)
+    # Where it fades it closes too: gaps in a wide crack have pointed ends.
+    half = 0.5 * _column(width) * taper * fade * keras.ops.exp(keras.ops.clip(swell, -1.6, 0.7))
+    apart = plan.wander * (1.0 - _shared(plan.width))
+    edges = rough_functions(
+        draws.fork("edges"), length, _PATH_CELLS[:4], apart[:, :, :4], 2 * count
     )
-    edges = rough_functions(draws.fork("edges"), length, _EDGE_CELLS, grain, 2 * count)
-    # Edges are rough by a share of the width, and less so where the crack is wide.
-    rough = keras.ops.minimum(half, 0.6 + 0.4 * half)
-    above = half + rough * edges[:, :count]
-    below = half + rough * edges[:, count:]
-    waning = rough_functions(
-        draws.fork("fade"), length, _FADE_CELLS, one * np.array([0.4, 0.7], "float32"), count
-    )
-    fade = keras.ops.clip(1.0 - _column(plan.broken) * (0.45 + waning), 0.0, 1.0)
-    presence = _column(there) * fade * keras.ops.clip(3.0 * taper, 0.0, 1.0)
-    return Cracks(curves, keras.ops.relu(above), keras.ops.relu(below), presence)
+    rough = keras.ops.minimum(half, 0.3 + 0.5 * half)
+    edges = keras.ops.clip(edges, -1.0, 1.0) * keras.ops.concatenate([rough, rough], axis=1)
+    above, below = half + edges[:, :count], half + edges[:, count:]
+    limit = 0.5 * widest
+    above, below = (keras.ops.clip(edge, 0.0, limit) for edge in (above, below))
+    return Cracks(curves, above, below, keras.ops.clip(3.0 * fade * taper, 0.0, 1.0))
+
+
+def _shared(width: Any) -> Any:
+    """The share of each octave of roughness that both edges have in common, `(batch, 1, octaves)`.
+
+    What is coarser than a crack is wide bends it whole; what is finer, each edge has for itself.
+    """
+    cells = np.array(_PATH_CELLS, "float32")
+    return cells / (cells + 0.7 * keras.ops.expand_dims(width, 2))
 
 
 def _column(values: Any) -> Any:
