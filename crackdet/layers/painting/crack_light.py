@@ -51,7 +51,7 @@ def draw_inside(draws: Draws, cracks: Cracks, distance: Any, softness: Any) -> I
     side = 2.0 * draws.chance(0.5, (1, 1, 1)) - 1.0
     outside = side * distance - keras.ops.where(side > 0, above, below)
     strip = draws.uniform(0.1, 0.5, (1, 1, 1)) * width * places[:, count:] + 0.5
-    pale = draws.chance(0.5, (1, 1, 1)) * draws.uniform(0.1, 0.6, (1, 1, 1)) * openness
+    pale = draws.chance(0.6, (1, 1, 1)) * draws.uniform(0.15, 0.8, (1, 1, 1)) * openness
     ragged = keras.ops.clip(places[:, count:] + 0.4 * noise, 0.0, 1.0)
     lip = keras.ops.clip(keras.ops.minimum(outside + 1.0, strip - outside), 0.0, 1.0)
     return Inside(dark, lip * ragged * pale)

@@ -61,9 +61,9 @@ def draw_plan(draws: Draws, strength: float) -> Plan:
     thin = draws.log_uniform(finest, 3.0, (1,))
     wide = draws.log_uniform(1.5, 10.0, (1,))
     width = hairline * thin + (1.0 - hairline) * wide
-    # As rough as broken concrete is at every scale (a Hurst exponent of 0.75 to 1.3).
+    # As rough as broken concrete is at every scale (a Hurst exponent of 0.6 to 1.2).
     size = draws.log_uniform(2.0, 5.0 + 6.0 * strength, (1, 1))
-    exponent = draws.uniform(0.75, 1.3, (1, 1))
+    exponent = draws.uniform(0.6, 1.2, (1, 1))
     octaves = np.log(np.array(_PATH_CELLS, "float32") / 64.0)
     wander = size * keras.ops.exp(exponent * octaves)
     broken = draws.chance(0.25 + 0.2 * strength, (1,)) * draws.uniform(0.3, 1.2, (1,))
