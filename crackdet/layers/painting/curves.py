@@ -94,9 +94,9 @@ def coverage(distance: Any, above: Any, below: Any, softness: Any) -> Any:
         softness: Half the distance over which the edge falls off: 0.5 for pixels that are squares
             and sharp, more for a lens.
     """
-    inside = keras.ops.minimum(above - distance, below + distance) + softness
-    thickness = keras.ops.minimum(above + below, 2.0 * softness)
-    return keras.ops.clip(inside, 0.0, thickness) * (0.5 / softness)
+    falloff = 0.5 / softness
+    inside = (keras.ops.minimum(above - distance, below + distance) + softness) * falloff
+    return keras.ops.clip(inside, 0.0, keras.ops.minimum((above + below) * falloff, 1.0))
 
 
 def rasterise(

@@ -178,7 +178,7 @@ def _light_and_grain(grey: Any) -> tuple[Any, Any]:
 def _sound(labels: Any) -> Any:
     """1 where an image is labelled sound, else 0; float32 `(batch,)`."""
     if len(labels.shape) == 2 and labels.shape[1] == 2:
-        return keras.ops.cast(labels[:, 0] > 0.5, "float32")
+        return keras.ops.cast(keras.ops.cast(labels[:, 0], "float32") > 0.5, "float32")
     return keras.ops.cast(keras.ops.reshape(labels, (-1,)) == 0, "float32")
 
 
