@@ -89,7 +89,7 @@ def draw_trunks(draws: Draws, length: int, plan: Plan, strength: float) -> Crack
     )
     middle = draws.uniform(0.03 * length, 0.97 * length, (2, TRUNKS))
     path = _path(draws, length, plan, TRUNKS)
-    u = np.arange(length, dtype="float32")
+    u = keras.ops.arange(length, dtype="float32")
     tangent = _column(keras.ops.tan(angle))
     centre = _column(middle[:, 0]) + tangent * (u - _column(middle[:, 1])) + path
     # Both ends, or one, or none lies in view.
@@ -114,7 +114,7 @@ def draw_trunks(draws: Draws, length: int, plan: Plan, strength: float) -> Crack
 def draw_twigs(draws: Draws, length: int, plan: Plan, trunks: Cracks, strength: float) -> Cracks:
     """Draws branches that leave the main crack at 25 to 75 degrees, and the meshes of a network."""
     draws = draws.fork("twigs")
-    u = np.arange(length, dtype="float32")
+    u = keras.ops.arange(length, dtype="float32")
     centre, upright = trunks.curves.centre[:, 0], trunks.curves.upright[:, 0]
     # Where each branch leaves: a column of the main crack, and the main crack's v there.
     leaves = draws.uniform(0.05 * length, 0.95 * length, (TWIGS,))
@@ -154,9 +154,8 @@ def draw_twigs(draws: Draws, length: int, plan: Plan, trunks: Cracks, strength: 
     started = keras.ops.cast(keras.ops.maximum(forward + 0.5, 1e3 * _column(free)) > 0.0, "float32")
     taper = _taper(draws, left, TWIGS, length) * started
     count = draws.choice([0.42, 0.24, 0.16, 0.1, 0.08], (1,))
-    there = keras.ops.cast(
-        keras.ops.logical_and(count > np.arange(TWIGS), np.arange(TWIGS) < BRANCHES), "float32"
-    )
+    number = keras.ops.arange(TWIGS, dtype="int32")
+    there = keras.ops.cast(keras.ops.logical_and(count > number, number < BRANCHES), "float32")
     there = keras.ops.maximum(there, plan.network)
     width = plan.width * draws.uniform(0.3, 0.75, (TWIGS,))
     width = keras.ops.clip(width, 0.4, _BRANCH_WIDTH)
@@ -204,7 +203,7 @@ def _shared(width: Any) -> Any:
 
     What is coarser than a crack is wide bends it whole; what is finer, each edge has for itself.
     """
-    cells = np.array(_PATH_CELLS, "float32")
+    cells = keras.ops.convert_to_tensor(np.array(_PATH_CELLS, "float32"))
     return cells / (cells + 0.7 * keras.ops.expand_dims(width, 2))
 
 
@@ -214,6 +213,6 @@ def _column(values: Any) -> Any:
 
 def _at(functions: Any, places: Any) -> Any:
     """The values of functions `(batch, curves or 1, length)` at places `(batch, curves)`."""
-    u = np.arange(functions.shape[-1], dtype="float32")
+    u = keras.ops.arange(functions.shape[-1], dtype="float32")
     weights = keras.ops.relu(1.0 - keras.ops.abs(u - _column(places)))
     return keras.ops.sum(weights * functions, axis=-1)

@@ -54,13 +54,13 @@ def band(curves: Curves, size: tuple[int, int], reach: int) -> Band:
         reach: At least the curve's half width, times 1.5 where it may run at 45 degrees.
     """
     height, width = size
-    u = np.arange(max(size), dtype="int32")
+    u = keras.ops.arange(max(size), dtype="int32")
     upright = keras.ops.cast(curves.upright, "int32")
     # Beyond the shorter side of an image that is not square, a curve is out of sight.
     visible = u < width + (height - width) * upright
     centre = keras.ops.where(visible, curves.centre, -1e4)
     u = keras.ops.where(visible, u, 0)
-    offsets = np.arange(-reach, reach + 1, dtype="float32").reshape(-1, 1)
+    offsets = keras.ops.reshape(keras.ops.arange(-reach, reach + 1, dtype="float32"), (-1, 1))
     v = keras.ops.expand_dims(keras.ops.floor(centre), 2) + offsets
     # At the image's edge several rows of the band fall on one of pixels: `rasterise` takes the
     # largest value, so that none counts twice.
