@@ -68,6 +68,12 @@ def test_stress_pictures(root: Path, place: Path) -> None:
     assert (place / "stress" / "sound.png").is_file()
 
 
+def test_new_site(root: Path, place: Path) -> None:
+    out = run(root, place, "new_site.py", *SMALL)
+    assert "before: 80 patches of 10 photos, AUROC" in out
+    assert "cross-validated AUROC gain" in out
+
+
 def test_search(root: Path, place: Path) -> None:
     options = (*SMALL, "--max-trials", "2", "--search-images", "64", "--directory", "search")
     out = run(root, place, "search.py", *options)
