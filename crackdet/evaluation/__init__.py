@@ -29,6 +29,7 @@ _NEED_KERAS = {
     "cross_validate": "crackdet.evaluation.cross_validation",
     "evaluate": "crackdet.evaluation.run",
     "evaluate_run": "crackdet.evaluation.run",
+    "familiar_statistics": "crackdet.evaluation.familiar",
     "operating_point": "crackdet.evaluation.operating_points",
     "transfer": "crackdet.evaluation.sites",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "expected_calibration_error",
+    "familiar_statistics",
     "filter_scores",
     "fit_baseline",
     "fit_temperature",
