@@ -65,5 +65,5 @@ def execute(arguments: Namespace) -> None:
             else:
                 if not (folder / files.FITTED_MODEL).exists():
                     stages.fit_stage(arguments, options, best, folder, data, cache, stress)
-                stages.evaluate_stage(options, folder, data, cache, stress)
+                stages.evaluate_stage(options, best, folder, data, cache, stress)
     stages.finish(folder)

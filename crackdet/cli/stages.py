@@ -263,6 +263,7 @@ def _fit_options(
 
 def evaluate_stage(
     options: Options,
+    hyperparameters: Mapping[str, Any],
     folder: Path,
     data: "CrackData",
     cache: "FeatureCache",
@@ -290,6 +291,7 @@ def evaluate_stage(
             bootstrap=options["bootstrap"],
             started_from=known_images(options["weights"]) if options["weights"] else None,
             stress=stress,
+            painting=painting_of(hyperparameters.get(PAINTING, 0.0)),
             seconds=seconds(folder),
         )
     for line in figure_lines(metrics):

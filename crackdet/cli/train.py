@@ -68,7 +68,7 @@ def execute(arguments: Namespace) -> None:
             stress = stress_stage(arguments, options, folder, data)
             if not (folder / files.FITTED_MODEL).exists():
                 stages.fit_stage(arguments, options, options, folder, data, cache, stress)
-            stages.evaluate_stage(options, folder, data, cache, stress)
+            stages.evaluate_stage(options, options, folder, data, cache, stress)
     stages.finish(folder)
 
 

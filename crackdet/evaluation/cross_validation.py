@@ -14,7 +14,7 @@ from crackdet.data import CrackData, ImageSplit
 from crackdet.errors import CrackdetError
 from crackdet.evaluation.baseline import baseline_scores, fit_contrast, oriented
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
-from crackdet.evaluation.familiar import cross_fitted_statistics
+from crackdet.evaluation.familiar import cross_fitted_statistics, painted_inputs
 from crackdet.evaluation.filing import (
     checked_probabilities,
     predict_probabilities,
@@ -198,7 +198,10 @@ def cross_validate(
         chosen_on="cross-validation",
     )
     scale_logits(model, temperature)
-    _, features = predict_with_features(model, images, cache or Uncached())
+    inputs = [(predict_with_features(model, images, cache or Uncached())[1], labels, fold_of)]
+    if cache is not None and options.get("painting") is not None:
+        painted = painted_inputs(model, images, cache, options["painting"], seed)
+        inputs.append((*painted, fold_of))
     facts = {
         **data.facts(),
         "counts": {"all": _counts(images, data.class_names)},
@@ -215,7 +218,7 @@ def cross_validate(
         facts=facts,
         trained_on=images,
         known=known,
-        statistics=cross_fitted_statistics(features, labels, fold_of),
+        statistics=cross_fitted_statistics(*map(np.concatenate, zip(*inputs, strict=True))),
     )
 
     before = predict_probabilities(before_model, images, cache or Uncached())[:, 1]

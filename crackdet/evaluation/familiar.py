@@ -84,7 +84,7 @@ def painted_inputs(
     cache: FeatureCache,
     painting: keras.Layer,
     seed: int,
-) -> tuple[Features, NDArray[np.int32]]:
+) -> tuple[Features, NDArray[np.int64]]:
     """Returns what the head takes of painted views of train, `(n, channels)`, and their labels.
 
     They are the first painted views that training has seen, where it had the same seed.
@@ -93,7 +93,8 @@ def painted_inputs(
     view = cache.features(model, depth, train, view=1, seed=seed, painting=painting)
     batches = FeatureBatches([view], train.labels, batch_size=train.batch_size)
     features = head_inputs_at(model, depth).predict(batches, verbose=0)
-    return np.asarray(features, np.float32), batches.labels(*_all_of(len(view)))
+    labels = batches.labels(*_all_of(len(view)))
+    return np.asarray(features, np.float32), labels.astype(np.int64)
 
 
 def _all_of(images: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
