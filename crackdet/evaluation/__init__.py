@@ -14,6 +14,7 @@ from crackdet.evaluation.calibration import (
     fit_temperature,
     reliability_bins,
 )
+from crackdet.evaluation.detection import detection_by_width, probability_of_detection
 from crackdet.evaluation.filters import FILTERS, filter_scores
 from crackdet.evaluation.metrics import METRICS, metrics_row
 from crackdet.evaluation.prevalence import precision_at
@@ -46,6 +47,7 @@ __all__ = [
     "choose_threshold",
     "compare_with_trivial",
     "cross_validate",
+    "detection_by_width",
     "evaluate",
     "evaluate_run",
     "expected_calibration_error",
@@ -56,6 +58,7 @@ __all__ = [
     "metrics_row",
     "operating_point",
     "precision_at",
+    "probability_of_detection",
     "reliability_bins",
     "stress_score",
     "transfer",

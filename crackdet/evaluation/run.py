@@ -19,6 +19,7 @@ from crackdet.evaluation.baseline import (
 )
 from crackdet.evaluation.calibration import apply_temperature, fit_temperature
 from crackdet.evaluation.choice import SPLITS
+from crackdet.evaluation.detection import detection_by_width
 from crackdet.evaluation.familiar import familiar_statistics, painted_inputs
 from crackdet.evaluation.filing import (
     predict_probabilities,
@@ -42,7 +43,9 @@ from crackdet.models.known_images import KnownImages
 from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
-from crackdet.stress import StressSplit
+from crackdet.stress import StressSplit, width_split
+
+DETECTION_IMAGES = 600  # pictures with cracks of known width, where there is a stress validation
 
 
 def evaluate(
@@ -131,7 +134,8 @@ def evaluate_run(
     head of `model` (`crackdet.models.scale_logits`); the threshold from the calibrated validation
     scores; the baseline's threshold from train. Only then is test predicted, once. Where there is a
     stress validation, it stands for validation in these choices: on clean patches like those of
-    training every score is right, and says nothing about how sure to be elsewhere.
+    training every score is right, and says nothing about how sure to be elsewhere. It also asks
+    for the probability of detection by crack width (`crackdet.evaluation.detection`).
 
     The model is unsure of images that are unlike those of its training, as 1 % of those are that
     chose the threshold (`crackdet.models.out_of_distribution`). In the figures at the threshold
@@ -266,6 +270,9 @@ def evaluate_run(
             threshold=threshold,
             groups=stress.groups,
         )
+        metrics["detection"] = _detection(
+            model, data.validation, predictor, detector, threshold, stress.num_images, seed
+        )
     metrics["trivial"] = compare_with_trivial(
         data.test.labels,
         scores["test"],
@@ -285,6 +292,32 @@ def evaluate_run(
     metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}
     write_json(run_dir / files.METRICS, metrics)
     return metrics
+
+
+def _detection(
+    model: keras.Model,
+    validation: ImageSplit,
+    predictor: FeatureCache | Uncached,
+    detector: OutOfDistribution,
+    threshold: float,
+    most: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Measures how wide a painted crack has to be to be found, on at most so many pictures."""
+    painted = width_split(validation, images=min(DETECTION_IMAGES, most), seed=seed)
+    probabilities, features = predict_with_features(model, painted, predictor)
+    return {
+        "side": max(painted.image_size),
+        **detection_by_width(
+            painted.labels,
+            probabilities[:, 1],
+            painted.widths,
+            painted.contrasts,
+            threshold=threshold,
+            groups=painted.groups,
+            unsure=detector.unsure(features),
+        ),
+    }
 
 
 def write_predictions(

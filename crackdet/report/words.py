@@ -95,6 +95,37 @@ def unsure_line(facts: Row) -> str:
     )
 
 
+def detection_lines(found: Row) -> list[str]:
+    """Returns how wide a crack has to be to be found, a sentence a contrast.
+
+    Args:
+        found: `detection` of metrics.json.
+    """
+    lines = [
+        f"Of contrast {contrast}, {_detected(facts, found['side'])}"
+        for contrast, facts in found["contrasts"].items()
+    ]
+    alarms = found["false_alarms"]
+    return [
+        *lines,
+        f"Without a crack {percent(alarms['rate'])} of the {alarms['n']:,} patches raise an alarm.",
+    ]
+
+
+def _detected(facts: Row, side: int) -> str:
+    if facts["a90"] is None:
+        return f"no width is known that is found in 90 %: {facts['note']}"
+    above = facts["above_a90"]
+    bound, sure = facts["a90_95"], facts["note"]
+    if bound is not None:
+        sure = f"With 95 % confidence one of {bound:.2g} px is (a90/95)."
+    return (
+        f"a crack of {facts['a90']:.2g} px (of {side}) is found in 90 % (a90). {sure} Of the "
+        f"{above['n']:,} painted that are at least as wide, {percent(above['found'] / above['n'])} "
+        "were."
+    )
+
+
 def groups_of(name: str, row: Row) -> str:
     """Returns how many groups stand behind a metric: those of the classes that it is about."""
     cracked, sound = row["positive_groups"], row["negative_groups"]

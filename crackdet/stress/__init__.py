@@ -2,5 +2,15 @@
 
 from crackdet.stress.families import FAMILIES
 from crackdet.stress.split import SEVERITIES, VERSION, StressSplit, stress_split
+from crackdet.stress.widths import CONTRASTS, WidthSplit, width_split
 
-__all__ = ["FAMILIES", "SEVERITIES", "VERSION", "StressSplit", "stress_split"]
+__all__ = [
+    "CONTRASTS",
+    "FAMILIES",
+    "SEVERITIES",
+    "VERSION",
+    "StressSplit",
+    "WidthSplit",
+    "stress_split",
+    "width_split",
+]

@@ -19,7 +19,9 @@ from crackdet.stress.drawing import (
     between,
     blurred,
     coverage,
+    coverage_of_width,
     grey,
+    lit,
     noise,
     unit,
 )
@@ -29,6 +31,8 @@ Points = NDArray[np.float64]
 
 _TRIES = 6
 _MOST_DARKENING = 0.85
+_LENS = (0.35, 0.6)  # deviation of its blur in pixels
+_FROM_EDGE_TO_EDGE = 4.0  # sides of the patch; from the midst half of it either way, kinks and all
 _LEAST_LEVELS = 6.0  # a difference of fewer grey levels is lost in an 8-bit picture
 
 
@@ -80,6 +84,26 @@ def crack(
     return _darkened(picture, drawn, grade, rng)
 
 
+def crack_of_width(
+    picture: Picture, width: float, contrast: float, rng: np.random.Generator
+) -> Picture:
+    """Returns a picture with one crack from edge to edge, alike everywhere.
+
+    Its course is that of `crack`. What is stated is the crack itself, before the lens: of one that
+    is narrower than a pixel, the picture shows only the share that it covers.
+
+    Args:
+        picture: float32 `(height, width, 3)` in [0, 255].
+        width: Pixels of the picture, at least a quarter.
+        contrast: Share of the light around it that the crack lacks (Weber contrast), 0 to 1.
+        rng: What draws it.
+    """
+    shape = (picture.shape[0], picture.shape[1])
+    trunk, *_ = _trunk(shape, _FROM_EDGE_TO_EDGE, rng)
+    drawn = blurred(coverage_of_width(shape, trunk, width), rng.uniform(*_LENS))
+    return lit(picture, 1 - contrast * drawn)
+
+
 def _shows(drawn: Field) -> bool:
     """Whether a third of a side of a crack is in view."""
     margin = max(1, min(drawn.shape) // 16)
@@ -92,18 +116,14 @@ def _drawn(grade: Grade, free: Field, rng: np.random.Generator) -> Field:
     lines = _lines(grade, free.shape, rng)
     drawn = coverage((shape[0], shape[1]), lines) * free
     # The lens: no picture holds a line that is sharp to the pixel.
-    return blurred(drawn, rng.uniform(0.35, 0.6) * min(1.0, scale + 0.5))
+    return blurred(drawn, rng.uniform(*_LENS) * min(1.0, scale + 0.5))
 
 
 def _lines(grade: Grade, shape: tuple[int, ...], rng: np.random.Generator) -> list[Line]:
     side = min(shape)
     width = between(rng, *grade.width) * max(unit(shape), 0.5)
     reach = rng.uniform(*grade.reach)
-    heading = rng.uniform(0, 2 * np.pi)
-    wander, kinks = between(rng, 0.1, 0.35), between(rng, 0.05, 0.3)
-    middle = rng.uniform(0.2, 0.8, 2) * (shape[1], shape[0])
-    trunk = _walk(rng, heading, reach * side, wander, kinks, scale=unit(shape))
-    trunk += middle - trunk[len(trunk) // 2]
+    trunk, heading, wander, kinks = _trunk(shape, reach, rng)
     ends_inside = reach < 1.1
     lines = [(trunk, _widths(rng, len(trunk), width, grade.gaps, taper=ends_inside))]
     for _ in range(rng.poisson(0.9)):
@@ -114,6 +134,17 @@ def _lines(grade: Grade, shape: tuple[int, ...], rng: np.random.Generator) -> li
         thinner = max(width * rng.uniform(0.4, 0.8), 0.5)
         lines.append((branch, _widths(rng, len(branch), thinner, grade.gaps, taper=True)))
     return lines
+
+
+def _trunk(
+    shape: tuple[int, ...], reach: float, rng: np.random.Generator
+) -> tuple[Points, float, float, float]:
+    """Returns a walk through the midst of a patch, its heading, its wander and its kinks."""
+    heading = rng.uniform(0, 2 * np.pi)
+    wander, kinks = between(rng, 0.1, 0.35), between(rng, 0.05, 0.3)
+    middle = rng.uniform(0.2, 0.8, 2) * (shape[1], shape[0])
+    trunk = _walk(rng, heading, reach * min(shape), wander, kinks, scale=unit(shape))
+    return trunk + middle - trunk[len(trunk) // 2], heading, wander, kinks
 
 
 def _walk(

@@ -83,6 +83,25 @@ def coverage(shape: Shape, lines: Iterable[Line]) -> Field:
     return averaged(canvas, shape)
 
 
+def coverage_of_width(shape: Shape, points: NDArray[np.float64], width: float) -> Field:
+    """Returns the share of each pixel within half a width of a line, in [0, 1].
+
+    Of one width and exact to a few hundredths of a pixel, where `coverage` is to an eighth.
+
+    Args:
+        shape: Height and width.
+        points: x and y of its corners, `(n, 2)`.
+        width: Pixels, at least a quarter.
+    """
+    fine = 4
+    canvas = np.ones((shape[0] * fine, shape[1] * fine), np.uint8)
+    corners = np.round(((points + 0.5) * fine - 0.5) * 2**_SHIFT).astype(np.int32)
+    cv2.polylines(canvas, [corners], False, 0, 1, cv2.LINE_8, _SHIFT)
+    far = cv2.distanceTransform(canvas, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    near = np.clip(width * fine / 2 + 0.5 - far, 0, 1)
+    return np.asarray(resized(near, shape), np.float32)
+
+
 def polygons(shape: Shape, outlines: Iterable[NDArray[np.float64]]) -> Field:
     """Returns the share of each pixel that lies in polygons `(n, 2)` of x, y, in [0, 1]."""
     fine = 4

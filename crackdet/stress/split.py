@@ -146,7 +146,7 @@ def stress_split(
         [each.encoded for each in made],
         [each.label for each in made],
         keys=[each.key for each in made],
-        digests=[_digest(each.encoded) for each in made],
+        digests=[digest_of(each.encoded) for each in made],
         groups=[each.group for each in made],
         image_size=validation.image_size,
         batch_size=validation.batch_size,
@@ -155,8 +155,9 @@ def stress_split(
     )
 
 
-def _digest(encoded: bytes) -> str:
-    return hashlib.sha256(f"stress {VERSION} ".encode() + encoded).hexdigest()[:16]
+def digest_of(picture: bytes) -> str:
+    """Returns the content key of a painted picture."""
+    return hashlib.sha256(f"stress {VERSION} ".encode() + picture).hexdigest()[:16]
 
 
 def _pair(walls: Walls, number: int, seed: int) -> list[_Made]:
@@ -175,7 +176,7 @@ def _pair(walls: Walls, number: int, seed: int) -> list[_Made]:
         scene_group = int(walls.split.groups.max()) + 1 + number
         made.append(
             _Made(
-                encoded=_encoded(picture),
+                encoded=encoded(picture),
                 label=label,
                 key=f"{family}/{severity}/{('sound', 'cracked')[label]}/{number:05d} "
                 + (walls.split.keys[source] if source is not None else "made up"),
@@ -222,7 +223,8 @@ def _painted(
     return picture
 
 
-def _encoded(picture: Picture) -> bytes:
+def encoded(picture: Picture) -> bytes:
+    """Returns a picture as JPEG."""
     levels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from crackdet.report.figures import curves, decisions, history, images, scores, stress
+from crackdet.report.figures import curves, decisions, detection, history, images, scores, stress
 from crackdet.report.figures.architecture import architecture
 from crackdet.report.figures.search import search_pictures
 from crackdet.report.figures.theme import Picture
@@ -21,6 +21,7 @@ def draw(run: Run) -> Iterator[Picture]:
         scores.histograms,
         stress.stress_scores,
         stress.stress_pictures,
+        detection.detection,
         decisions.predicted_against_true,
         images.predictions,
         images.mistakes,

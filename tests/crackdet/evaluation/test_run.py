@@ -127,6 +127,12 @@ def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_cla
     rust = np.arange(60) % 4 < 2
     area = metrics["stress"]["families"]["rust"]["auroc"]
     assert area == pytest.approx(roc_auc_score(labels[rust], scores[rust]))
+    # As many pictures as under stress, of which a quarter for each contrast.
+    found = metrics["detection"]
+    assert {name: each["n"] for name, each in found["contrasts"].items()} == {
+        name: 15 for name in ("0.15", "0.3", "0.6")
+    }
+    assert found["threshold"] == metrics["threshold"]
     samples = np.load(tmp_path / "samples.npz")
     shown = list(zip(samples["stress_families"], samples["stress_severities"], strict=True))
     assert len(set(shown)) == len(shown) == len(samples["stress_images"])

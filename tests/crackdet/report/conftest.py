@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from crackdet.evaluation import choose_threshold, metrics_row, stress_score
+from crackdet.evaluation import choose_threshold, detection_by_width, metrics_row, stress_score
 from crackdet.files import write_json
 from crackdet.runs.files import PICTURES, REPORT, SEARCH, SEARCH_OPTIONS
 from crackdet.runs.trials import COMPLETED, FAILED, write_trials
@@ -85,6 +85,7 @@ def write_run(folder, *, seed=0, skill=5.0, notes=""):
             **{name: row(name, "contrast", 12.4, **contrast) for name in ("validation", "test")},
         },
         "stress": _stress(random, threshold),
+        "detection": _detection(random, threshold),
         "seconds": {"data": 12.3, "search": 81.2, "fit": 40.04, "evaluation": 9.9},
     }
     write_json(folder / "metrics.json", metrics)
@@ -101,6 +102,23 @@ def _stress(random, threshold):
     score = expit(3 * (label - 0.5) + random.normal(0, 1.5, 240))
     families = [("joints", "rust", "twigs")[number % 3] for number in kind]
     return stress_score(label, score, families, kind // 3 % 5 + 1, threshold=threshold)
+
+
+def _detection(random, threshold):
+    width, contrast = np.tile(np.geomspace(0.3, 10, 60), 3), np.repeat([0.15, 0.3, 0.6], 60)
+    score = expit(4 * np.log(width * contrast / 0.6) + random.logistic(0, 1, 180))
+    sound = np.zeros(60)
+    return {
+        "side": 224,
+        **detection_by_width(
+            np.r_[np.ones(180, int), np.zeros(60, int)],
+            np.r_[score, random.uniform(0, 1.03 * threshold, 60)],
+            np.r_[width, sound],
+            np.r_[contrast, sound],
+            threshold=threshold,
+            groups=np.arange(240) % 30,
+        ),
+    }
 
 
 def _split(random, name, count, skill):

@@ -12,7 +12,15 @@ from crackdet.errors import CrackdetError
 from crackdet.files import read_json, write_json
 from crackdet.report import write_report, write_search_pictures
 from crackdet.report.entries import Entries
-from crackdet.report.figures import curves, decisions, images, scores, search_pictures, stress
+from crackdet.report.figures import (
+    curves,
+    decisions,
+    detection,
+    images,
+    scores,
+    search_pictures,
+    stress,
+)
 from crackdet.report.figures.history import history
 from crackdet.report.figures.theme import VERMILION
 from crackdet.report.page import render_page as make_page
@@ -79,11 +87,22 @@ def test_a_run_without_stress_has_no_picture_of_it(run):
     def fail(name):
         raise AssertionError(name)
 
-    kept = {key: value for key, value in run.metrics.items() if key != "stress"}
+    kept = {k: value for k, value in run.metrics.items() if k not in ("stress", "detection")}
     images = {key: value for key, value in run.samples.items() if not key.startswith("stress")}
     other = dataclasses.replace(run, metrics=Entries(kept, fail), samples=Entries(images, fail))
     assert stress.stress_scores(other) is None
     assert stress.stress_pictures(other) is None
+    assert detection.detection(other) is None
+
+
+def test_detection_is_the_curve_and_its_words(run):
+    picture = detection.detection(run)
+    facts = run.metrics["detection"]["contrasts"]["0.3"]
+    drawn = named(picture.figure.axes[0], "contrast 0.3")
+    assert drawn[:, 1].tolist() == facts["curve"]["pod"]
+    width = f"{facts['a90']:.2g}"
+    assert f"Of contrast 0.3, a crack of {width} px (of 224) is found in 90 %" in picture.alt
+    assert "raise an alarm" in picture.alt
 
 
 def test_roc_is_the_curve_and_the_point_of_the_row(run):

@@ -23,6 +23,7 @@ PICTURES = {
     "architecture",
     "augmentations",
     "confusion",
+    "detection",
     "examples",
     "histograms",
     "history",
