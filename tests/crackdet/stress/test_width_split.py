@@ -36,13 +36,15 @@ def test_each_surface_is_sound_once_and_has_a_crack_of_each_contrast() -> None:
     validation = CrackData.from_arrays(*[(images, labels, groups)] * 3).validation
     split = width_split(validation, images=40, threads=2)
     assert np.bincount(split.labels).tolist() == [8, 30]  # no more sound patches than there are
-    assert not split.widths[:8].any() and set(split.groups[:8]) == {0, 1, 2, 3}
+    assert not split.widths[:8].any()
+    assert set(split.groups[:8]) == {0, 1, 2, 3}
     for contrast in CONTRASTS:
         widths = np.sort(split.widths[split.contrasts == contrast])
         np.testing.assert_allclose(widths, np.geomspace(0.3, 10, 10))
     assert width_split(validation, images=40, threads=1).digests == split.digests
     part = split.subset([9, 3])
-    assert part.widths.tolist() == [split.widths[9], 0] and part.contrasts[0] == CONTRASTS[0]
+    assert part.widths.tolist() == [split.widths[9], 0]
+    assert part.contrasts[0] == CONTRASTS[0]
     with pytest.raises(ValueError, match="No sound picture is in the validation split"):
         width_split(validation.subset(range(8, 12)))
     with pytest.raises(ValueError, match="8 images or more"):
