@@ -190,24 +190,25 @@ def _fitted(w: Floats, y: Floats, groups: Ints | None) -> dict[str, Any]:
         return {"note": _NOT_FOUND_MORE_OFTEN}
     grid = np.geomspace(w.min(), w.max(), _CURVE_POINTS)
     points = np.stack([np.ones_like(grid), np.log(grid) - centre])
-    a50, a90 = (_width(best[None], share, centre)[0] for share in (0.5, 0.9))
-    a50, a90, note = _within(w, a50), _within(w, a90), _note(w, a90)
-    result = {
+    half, most = (float(_width(best[None], share, centre)[0]) for share in (0.5, 0.9))
+    a90, note = _within(w, most), _note(w, most)
+    curve: dict[str, Any] = {"width": grid.tolist(), "pod": expit(best @ points).tolist()}
+    result: dict[str, Any] = {
         "intercept": float(best[0] - best[1] * centre),
         "slope": float(best[1]),
-        "a50": a50,
+        "a50": _within(w, half),
         "a90": a90,
         "above_a90": a90 and {"n": int(np.sum(w >= a90)), "found": int(y[w >= a90].sum())},
-        "curve": {"width": grid.tolist(), "pod": expit(best @ points).tolist()},
+        "curve": curve,
     }
     allowed = _allowed_ratio(x, y, best, information, groups)
     if allowed is None:
-        result["curve"] |= {"low": None, "high": None}
+        curve |= {"low": None, "high": None}
         return result | {"note": f"{note} One wall tells no bounds.".strip()}
     contour = _contour(x, y, best, information, allowed)
     band = contour @ points
     a90_95 = _width(contour, 0.9, centre).max() if (contour[:, 1] > 0).all() else np.inf
-    result["curve"] |= {"low": expit(band.min(0)).tolist(), "high": expit(band.max(0)).tolist()}
+    curve |= {"low": expit(band.min(0)).tolist(), "high": expit(band.max(0)).tolist()}
     if a90 is not None and a90_95 > w.max():
         note = f"With 95 % confidence no width up to {w.max():.2g} px is found in 90 % of cases."
     return result | {"a90_95": _within(w, a90_95), "note": note}

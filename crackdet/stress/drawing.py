@@ -86,19 +86,18 @@ def coverage(shape: Shape, lines: Iterable[Line]) -> Field:
 def coverage_of_width(shape: Shape, points: NDArray[np.float64], width: float) -> Field:
     """Returns the share of each pixel within half a width of a line, in [0, 1].
 
-    Of one width and exact to a few hundredths of a pixel, where `coverage` is to an eighth.
+    Of one width and exact to some hundredths of it, where `coverage` is to an eighth of a pixel.
 
     Args:
         shape: Height and width.
         points: x and y of its corners, `(n, 2)`.
         width: Pixels, at least a quarter.
     """
-    fine = 4
-    canvas = np.ones((shape[0] * fine, shape[1] * fine), np.uint8)
-    corners = np.round(((points + 0.5) * fine - 0.5) * 2**_SHIFT).astype(np.int32)
+    canvas = np.ones((shape[0] * _FINE, shape[1] * _FINE), np.uint8)
+    corners = np.round(((points + 0.5) * _FINE - 0.5) * 2**_SHIFT).astype(np.int32)
     cv2.polylines(canvas, [corners], False, 0, 1, cv2.LINE_8, _SHIFT)
-    far = cv2.distanceTransform(canvas, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    near = np.clip(width * fine / 2 + 0.5 - far, 0, 1)
+    far = cv2.distanceTransform(canvas, cv2.DIST_L2, cv2.DIST_MASK_5)
+    near = np.clip(width * _FINE / 2 + 0.5 - far, 0, 1)
     return np.asarray(resized(near, shape), np.float32)
 
 

@@ -41,7 +41,7 @@ def detection(run: Run) -> Picture | None:
 
 
 def _draw(found: Any) -> Figure:
-    figure = new_figure(3.9)
+    figure = new_figure(4.4)
     axes = figure.subplots()
     logarithmic(axes, x=True)
     axes.axhline(0.9, color=INK, linewidth=0.8, linestyle=":")
@@ -50,7 +50,7 @@ def _draw(found: Any) -> Figure:
     rate = found["false_alarms"]["rate"]
     axes.axhline(rate, color=GREY, linestyle="--", label=f"no crack: {percent(rate)}")
     axes.set(xlabel=f"Width in pixels of {found['side']}", ylabel="Found", ylim=(-0.03, 1.03))
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 

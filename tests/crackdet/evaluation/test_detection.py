@@ -64,7 +64,7 @@ def test_the_bound_holds_in_95_of_100_cases(groups: int | None, spread: float) -
         options = {"groups": group_of} if groups else {}
         bound = probability_of_detection(widths, hits, **options)["a90_95"]
         # The wall shifts the curve: over all walls it is flatter, its 90 % further up.
-        held.append(bound is None or bound >= (A90 if not groups else 3.78))
+        held.append(bound is None or bound >= (A90 if not groups else 4.13))
     assert 0.9 <= np.mean(held) <= 0.99
 
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_told_is_none_and_said_in_words(
 
 
 def test_what_is_narrower_than_all_that_was_painted_is_not_named() -> None:
-    result = probability_of_detection([1, 2, 3, 4] * 20, [0, *[1] * 79])
+    result = probability_of_detection([1, 2, 3, 4] * 40, [0, 0, *[1] * 158])
     assert result["a90"] is None
     assert "The narrowest of 1 px too" in result["note"]
 
