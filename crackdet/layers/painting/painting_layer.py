@@ -51,7 +51,7 @@ class PaintingLayer(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = True) -> Any:
         if not training:
-            return inputs
+            return self._unpainted(inputs)
         batch = self._checked(inputs)
         if not isinstance(inputs, dict):
             return self._paint_batch(batch)["images"]
@@ -71,6 +71,16 @@ class PaintingLayer(keras.layers.Layer):
         result = painted["images"]
         result = keras.ops.round(result) if "int" in dtype else result
         return {**painted, "images": keras.ops.cast(result, dtype)}
+
+    def _unpainted(self, inputs: Any) -> Any:
+        """The inputs as they are, with the masks that go with them where the layer makes masks."""
+        if not isinstance(inputs, dict) or not getattr(self, "masks", False) or "masks" in inputs:
+            return inputs
+        batch = self._checked(inputs)
+        shape = keras.ops.shape(batch["images"])[:-1]
+        known = sound(batch["labels"]) if len(shape) == 3 else sound(batch["labels"][None])[0]
+        rows = keras.ops.reshape(known, (-1, 1, 1, 1) if len(shape) == 3 else (1, 1, 1))
+        return {**batch, "masks": keras.ops.broadcast_to(rows - 1.0, (*shape, 1))}
 
     def _keys(self, images: Any) -> Any:
         shape = (keras.ops.shape(images)[0], 2)
@@ -114,3 +124,10 @@ class PaintingLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
+
+
+def sound(labels: Any) -> Any:
+    """1 where an image is labelled sound, else 0; float32 `(batch,)`."""
+    if len(labels.shape) == 2 and labels.shape[1] == 2:
+        return keras.ops.cast(keras.ops.cast(labels[:, 0], "float32") > 0.5, "float32")
+    return keras.ops.cast(keras.ops.reshape(labels, (-1,)) == 0, "float32")

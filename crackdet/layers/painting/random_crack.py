@@ -10,7 +10,7 @@ from crackdet.layers.painting.crack_light import draw_depth, draw_inside
 from crackdet.layers.painting.crack_shapes import draw_plan, draw_trunks, draw_twigs
 from crackdet.layers.painting.curves import band, coverage, rasterise
 from crackdet.layers.painting.draws import Draws
-from crackdet.layers.painting.painting_layer import PaintingLayer
+from crackdet.layers.painting.painting_layer import PaintingLayer, sound
 
 MAX_STRENGTH = 2.0
 # Half the heights of bands: a trunk of 10 px may swell, and run at 45 degrees.
@@ -99,7 +99,7 @@ class RandomCrack(PaintingLayer):
         draws = Draws(keys).fork("crack")
         grey = images[..., 1]
         light, grain = _light_and_grain(grey)
-        chosen = draws.fork("chosen").chance(self.rate) * _sound(labels)
+        chosen = draws.fork("chosen").chance(self.rate) * sound(labels)
         shade, covered = self._shade(
             draws, images.shape[1:3], light, grain, keras.ops.shape(images)[0]
         )
@@ -131,7 +131,7 @@ class RandomCrack(PaintingLayer):
         if "masks" in inputs:
             before = keras.ops.cast(inputs["masks"], "float32")
         else:
-            before = keras.ops.reshape(_sound(inputs["labels"]), (-1, 1, 1, 1)) - 1.0
+            before = keras.ops.reshape(sound(inputs["labels"]), (-1, 1, 1, 1)) - 1.0
         return painted * keras.ops.expand_dims(covered, -1) + (1.0 - painted) * before
 
     def get_config(self) -> dict[str, Any]:
@@ -173,13 +173,6 @@ def _light_and_grain(grey: Any) -> tuple[Any, Any]:
     # For a normal distribution the mean difference of two is 2 / sqrt(pi) standard deviations.
     grain = keras.ops.mean(steps, axis=(1, 2)) * (math.sqrt(math.pi) / 2)
     return light, keras.ops.maximum(grain, 1.0)
-
-
-def _sound(labels: Any) -> Any:
-    """1 where an image is labelled sound, else 0; float32 `(batch,)`."""
-    if len(labels.shape) == 2 and labels.shape[1] == 2:
-        return keras.ops.cast(keras.ops.cast(labels[:, 0], "float32") > 0.5, "float32")
-    return keras.ops.cast(keras.ops.reshape(labels, (-1,)) == 0, "float32")
 
 
 def _cracked(labels: Any, painted: Any) -> Any:
