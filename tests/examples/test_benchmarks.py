@@ -12,6 +12,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from PIL import Image
 
 
 def run(root: Path, place: Path, name: str, *options: str) -> str:
@@ -205,3 +206,34 @@ def test_unlike_training(
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("| Mahalanobis, a covariance a class | 5")
     assert "drawn far 100 %" in lines[-1]
+
+
+@pytest.mark.slow
+def test_unseen_sites(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(root / "examples" / "benchmarks")
+    unseen = benchmark(root, "unseen_sites")
+    small = {"originals": 24, "views": 2, "depth": 3, "epochs": 1, "head_epochs": 0}
+    plain = unseen.Recipe("plain", "all", **small)
+    without = "RandomZoomOut RandomDistractor RandomCamera"
+    mapped = unseen.Recipe("mapped", without, pooling="local", map_loss=1.0, **small)
+    monkeypatch.setattr(unseen, "RECIPES", {each.name: each for each in (plain, mapped)})
+    for seed, label in enumerate(("crack", "sound")):
+        (tmp_path / "site" / label).mkdir(parents=True)
+        for index in range(4):
+            pixels = np.random.default_rng([index, seed]).integers(0, 255, (64, 64, 3))
+            path = tmp_path / "site" / label / f"{index}.png"
+            Image.fromarray(pixels.astype("uint8")).save(path)
+    options = (
+        "unseen_sites.py", "--data", "demo", "--image-size", "64",
+        "--weights", "concrete", "--stress-images", "34", "--looks", f"site={tmp_path / 'site'}",
+        "--out", str(tmp_path / "out"), "--log", str(tmp_path / "log.csv"),
+    )  # fmt: skip
+    monkeypatch.setattr(sys, "argv", list(options))
+    unseen.main()
+    rows = unseen.read_rows(tmp_path / "log.csv")
+    assert [row["recipe"] for row in rows] == ["plain", "mapped"]
+    for row in rows:
+        assert 0 <= float(row["stress_score"]) <= 1
+        assert float(row["mean"]) == float(row["site"])
+    scores = [{**rows[1], "stress_score": str(n), "mean": str(n * n)} for n in range(9)]
+    assert unseen.correlation([rows[0], *scores])[::3] == (pytest.approx(1.0), 9)

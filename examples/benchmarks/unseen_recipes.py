@@ -1,0 +1,95 @@
+"""The recipes that `unseen_sites.py` compares, one line each: what differs from `Recipe()`."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained for sites that it will never have seen.
+
+    Attributes:
+        without: Layers left out of `crackdet.layers.painting`, by name; "all" for no painting.
+        strength: Strength of the painting.
+        augmentation: Strength of `crackdet.layers.augmentation`.
+        originals: Patches of train, as many groups as possible.
+        cracked: Share of the originals that are cracked; of the others, some get a painted crack.
+        views: Views of each, the first as it is.
+        head_epochs: Epochs of the head alone, before the units down to `depth` are trained too.
+        ema: Momentum of the moving average of the weights; 0 for none.
+        smoothing: Label smoothing.
+        map_loss: Weight of the second loss, on the painted crack's mask at stride 16.
+    """
+
+    name: str = "painted"
+    without: str = ""
+    strength: float = 1.0
+    augmentation: float = 1.0
+    originals: int = 2000
+    cracked: float = 0.35
+    views: int = 4
+    depth: int = 6
+    pooling: str = "average"
+    dropout: float = 0.3
+    epochs: int = 4
+    head_epochs: int = 1
+    head_rate: float = 1e-3
+    rate: float = 3e-4
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    ema: float = 0.0
+    smoothing: float = 0.02
+    map_loss: float = 0.0
+    seed: int = 0
+
+
+_BASE = Recipe()
+_PLAIN = replace(_BASE, without="all", cracked=0.5)
+_LOCAL = replace(_BASE, pooling="local")
+_FAST = replace(_LOCAL, rate=1e-3, head_epochs=0)
+_MORE = replace(_FAST, originals=6000, views=5, epochs=10)
+_MAP = replace(_LOCAL, map_loss=1.0)
+RECIPES = {
+    each.name: each
+    for each in (
+        replace(_PLAIN, name="plain"),
+        replace(_PLAIN, name="plain_local", pooling="local"),
+        _BASE,
+        replace(_BASE, name="no_distractors", without="RandomDistractor"),
+        replace(_BASE, name="gem", pooling="gem"),
+        replace(_LOCAL, name="local"),
+        replace(_MAP, name="local_map"),
+        replace(_MAP, name="local_map_0.2", map_loss=0.2),
+        replace(_MAP, name="no_distractors_local_map", without="RandomDistractor"),
+        replace(_LOCAL, name="local_ema", ema=0.995),
+        replace(_LOCAL, name="local_no_probe", head_epochs=0),
+        replace(_LOCAL, name="local_rate_1e-3", rate=1e-3),
+        replace(_LOCAL, name="local_rate_1e-4", rate=1e-4),
+        replace(_LOCAL, name="local_decay_0.1", weight_decay=0.1),
+        replace(_LOCAL, name="local_dropout_0.6", dropout=0.6),
+        replace(_LOCAL, name="local_smoothing_0.1", smoothing=0.1),
+        replace(_LOCAL, name="local_hard_labels", smoothing=0.0),
+        replace(_LOCAL, name="local_8_epochs", epochs=8),
+        replace(_FAST, name="fast"),
+        replace(_FAST, name="fast_rate_3e-3", rate=3e-3),
+        replace(_FAST, name="fast_map_0.2", map_loss=0.2),
+        replace(_FAST, name="fast_average", pooling="average"),
+        replace(_FAST, name="fast_16_epochs", epochs=16),
+        replace(_FAST, name="fast_32_epochs", epochs=32),
+        replace(_FAST, name="fast_as_fit", epochs=16, weight_decay=0.0, smoothing=0.0),
+        replace(_FAST, name="fast_8_epochs", epochs=8),
+        replace(_FAST, name="fast_strength_0.5", strength=0.5),
+        replace(_FAST, name="fast_strength_1.5", strength=1.5),
+        replace(_FAST, name="fast_no_camera", without="RandomCamera"),
+        replace(_FAST, name="fast_no_zoom", without="RandomZoomOut"),
+        replace(_FAST, name="fast_no_cracks", without="RandomCrack", cracked=0.5),
+        replace(_FAST, name="fast_depth_10", depth=10),
+        replace(_FAST, name="fast_depth_3", depth=3),
+        replace(_FAST, name="fast_fewer_originals", originals=1000, views=7),
+        replace(_MORE, name="more_depth_10", depth=10),
+        replace(_MORE, name="more"),
+        replace(_MORE, name="more_map_0.2", map_loss=0.2),
+        replace(_MORE, name="more_average", pooling="average"),
+        replace(_MORE, name="more_rate_3e-3", rate=3e-3),
+        replace(_MORE, name="more_depth_3", depth=3),
+    )
+}
