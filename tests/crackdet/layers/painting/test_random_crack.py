@@ -4,7 +4,8 @@ import pytest
 
 from crackdet.features.painted import Painter, make_painter
 from crackdet.layers import RandomCrack
-from crackdet.layers.painting.random_crack import _cracked, _sound
+from crackdet.layers.painting.painting_layer import sound
+from crackdet.layers.painting.random_crack import _cracked
 from tests.layer_checks import check_painting_layer
 
 COUNT, SIZE = 16, 48
@@ -77,7 +78,7 @@ def test_labels_of_any_form(dtype: str) -> None:
     expected = [[1, 1, 0], [[1], [1], [0]], [[0, 1], [0, 1], [1, 0]]]
     for form, after in zip(forms, expected, strict=True):
         tensor = keras.ops.convert_to_tensor(form)
-        np.testing.assert_array_equal(keras.ops.convert_to_numpy(_sound(tensor)), [1, 0, 1])
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(sound(tensor)), [1, 0, 1])
         cracked = _cracked(tensor, keras.ops.convert_to_tensor(painted))
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(cracked), after)
         assert keras.backend.standardize_dtype(cracked.dtype) == dtype
