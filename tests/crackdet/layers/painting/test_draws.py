@@ -76,6 +76,7 @@ def test_moments() -> None:
     np.testing.assert_allclose(shares, [0.25, 0, 0.75], atol=0.01)
 
 
+@pytest.mark.slow
 def test_noise_has_mean_0_and_variance_1_and_is_as_coarse_as_told() -> None:
     stream = draws(300)
     fine, coarse = (numpy(smooth_noise(stream, (40, 50), cell, 4.0)) for cell in (4.0, 12.0))

@@ -22,6 +22,7 @@ def painted(layer: keras.layers.Layer, inputs: dict[str, np.ndarray], keys: np.n
     return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
 
 
+@pytest.mark.slow
 def test_layer(tmp_path) -> None:
     check_layer(
         Painting,

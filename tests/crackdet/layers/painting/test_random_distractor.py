@@ -32,6 +32,7 @@ def test_layer(tmp_path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_labels_and_masks_stay_and_so_do_the_images_that_get_none() -> None:
     images = IMAGES.round().astype("uint8")
     inputs = {"images": images, "labels": np.arange(8) % 2, "masks": np.full((8, 48, 48, 1), -1.0)}
@@ -46,6 +47,7 @@ def test_labels_and_masks_stay_and_so_do_the_images_that_get_none() -> None:
     assert 0.25 < np.mean(changed) < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRACTORS)
 def test_every_family_is_seen_alone_and_stays_in_range(name: str) -> None:
     painted = paint(IMAGES, KEYS, rate=1.0, families=[name])
