@@ -36,6 +36,8 @@ class PaintingLayer(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         # There are no weights. What is not built, Keras runs once uncompiled: minutes with JAX.
         self.built = True
+        # TensorFlow's XLA compiles the thousands of small operations for long, and has aborted.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
 
     def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         """Paints a batch; the same inputs and keys give the same outputs.
