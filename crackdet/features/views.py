@@ -123,9 +123,6 @@ def _with_masks(layer: keras.Layer, images: Any, masks: Any) -> tuple[Any, Any]:
         for each in chain:
             images, masks = _with_masks(each, images, masks)
         return images, masks
-    if hasattr(layer, "transform_segmentation_masks"):  # Keras' own say what they do to masks
-        found = layer({"images": images, "segmentation_masks": masks}, training=True)
-        return found["images"], keras.ops.cast(found["segmentation_masks"], "float32")
     moves = layer.moves_pixels if isinstance(layer, RandomImageLayer) else None
     if moves:
         both = keras.ops.concatenate([keras.ops.cast(images, "float32"), masks], axis=-1)

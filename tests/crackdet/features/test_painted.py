@@ -12,7 +12,7 @@ from crackdet.features import FeatureCache, computing
 from crackdet.features import cache as module
 from crackdet.features.painted import averaged, make_painter, painting_keys
 from crackdet.features.views import make_augmenter
-from crackdet.layers import RandomDihedral, RandomIllumination
+from crackdet.layers import RandomDihedral, RandomIllumination, RandomSimilarity
 from crackdet.models import split_at
 from tests.bars import Bars
 
@@ -109,7 +109,7 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same(
 @pytest.mark.parametrize(
     ("layer", "known"),
     [
-        (keras.layers.RandomRotation(0.2, fill_mode="reflect"), True),
+        (RandomSimilarity(turn=30.0), True),
         (RandomIllumination(), True),
         (keras.layers.Rescaling(0.5), False),
     ],
