@@ -81,5 +81,5 @@ def test_counts_agree_with_their_noun():
 def test_values_are_written_as_the_command_line_takes_them():
     """A run was to be repeated with --mixed-precision false, which is no value of it."""
     assert [spelled(value) for value in (True, False, None, 3, "a", [1, 2])] == [
-        *("yes", "no", "none", "3", "a", "[1, 2]"),
+        *("yes", "no", "none", "3", "a", "1,2"),
     ]
