@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
-from crackdet.cli.progress import shown_progress
+from crackdet.cli.judging import load_for
 from crackdet.cli.tables import aligned
 from crackdet.errors import CrackdetError
 from crackdet.keras_import import import_keras
-from crackdet.quiet import warnings_aside
 from crackdet.runs import files
 
 if TYPE_CHECKING:
@@ -121,22 +120,11 @@ def _load(
     arguments: Namespace, options: Mapping[str, Any], classifier: "Classifier"
 ) -> tuple["CrackData", "ImageSplit"]:
     """Loads the patches that the model was not trained or tuned on."""
-    from crackdet.data import load_data
     from crackdet.evaluation import choose_images
     from crackdet.models import known_images
 
-    with warnings_aside(), shown_progress(arguments.verbose) as progress:
-        data = load_data(
-            arguments.data,
-            image_size=classifier.image_size,
-            data_dir=arguments.data_dir,
-            manual_dir=arguments.manual_dir,
-            strict=arguments.strict,
-            cut=False,
-            verbose=arguments.verbose,
-            progress=progress,
-            **{name: options[name] for name in LOADING},
-        )
+    given = {name: options[name] for name in LOADING}
+    data = load_for(classifier, arguments, arguments.data, given)
     chosen = choose_images(data, known_images(arguments.model), split="all")
     for line in (chosen.reason, data.classes, data.notes):
         if line:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
-from crackdet.cli.judging import add_threshold, add_unsure, classifier_of
-from crackdet.cli.progress import shown_progress
+from crackdet.cli.judging import add_threshold, add_unsure, classifier_of, load_for
 from crackdet.cli.readers import one_of
 from crackdet.files import write_json
 from crackdet.keras_import import import_keras
-from crackdet.quiet import warnings_aside
 from crackdet.runs.record import flag
 
 if TYPE_CHECKING:
@@ -63,25 +61,18 @@ def execute(arguments: Namespace) -> None:
         if name in arguments and not cut:
             raise cli.UsageError(f"{flag(name)} cuts a split: say which one is judged with --split")
     import_keras()
-    from crackdet.data import load_data
     from crackdet.evaluation import choose_images, evaluate
     from crackdet.models import known_images
 
     options = cli.resolve(vars(arguments), arguments.data, LOADING, ("bootstrap",))
     classifier = classifier_of(arguments)
-    # What is amiss stands in the notes, which are printed.
-    with warnings_aside(), shown_progress(arguments.verbose) as progress:
-        data = load_data(
-            arguments.data,
-            image_size=classifier.image_size,
-            data_dir=arguments.data_dir,
-            manual_dir=arguments.manual_dir,
-            strict=arguments.strict,
-            cut=cut,
-            verbose=arguments.verbose,
-            progress=progress,
-            **{name: options[name] for name in LOADING},
-        )
+    data = load_for(
+        classifier,
+        arguments,
+        arguments.data,
+        {name: options[name] for name in LOADING},
+        cut=cut,
+    )
     chosen = choose_images(
         data,
         known_images(arguments.model),

@@ -1,11 +1,15 @@
-"""What `crackdet predict` and `evaluate` are told about the classifier that judges."""
+"""The classifier that judges, as the command line names it, and the images that it is shown."""
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from crackdet.cli.progress import shown_progress
 from crackdet.cli.readers import real, yes_or_no
+from crackdet.quiet import warnings_aside
 
 if TYPE_CHECKING:
+    from crackdet.data import CrackData
     from crackdet.inference import Classifier
 
 
@@ -52,3 +56,29 @@ def classifier_of(arguments: argparse.Namespace) -> "Classifier":
 
     wishes = {name: getattr(arguments, name) for name in ("recall", "false_alarm_rate", "unsure")}
     return load_classifier(arguments.model, arguments.threshold, **wishes)
+
+
+def load_for(
+    classifier: "Classifier",
+    arguments: argparse.Namespace,
+    source: str,
+    options: Mapping[str, Any],
+    *,
+    cut: bool = False,
+) -> "CrackData":
+    """Loads images in the size that a classifier takes; `options` are `load_data`'s."""
+    from crackdet.data import load_data
+
+    # What is amiss stands in the notes, which are printed.
+    with warnings_aside(), shown_progress(arguments.verbose) as progress:
+        return load_data(
+            source,
+            image_size=classifier.image_size,
+            data_dir=arguments.data_dir,
+            manual_dir=arguments.manual_dir,
+            strict=arguments.strict,
+            cut=cut,
+            verbose=arguments.verbose,
+            progress=progress,
+            **options,
+        )

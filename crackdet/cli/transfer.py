@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
-from crackdet.cli.judging import add_threshold, add_unsure, classifier_of
-from crackdet.cli.progress import shown_progress
+from crackdet.cli.judging import add_threshold, add_unsure, classifier_of, load_for
 from crackdet.cli.tables import aligned
 from crackdet.keras_import import import_keras
 from crackdet.progress import progress_bar
-from crackdet.quiet import warnings_aside
 from crackdet.runs.record import flag, spelled
 
 if TYPE_CHECKING:
@@ -129,25 +127,13 @@ def _sources(arguments: Namespace) -> list["SiteSource"]:
 
 def _load(arguments: Namespace, source: "SiteSource", classifier: "Classifier") -> "Site":
     """Loads the patches of a site that the model has not met."""
-    from crackdet.data import load_data
     from crackdet.evaluation import Site, choose_images
     from crackdet.models import known_images
 
     options = cli.resolve({**vars(arguments), **source.options}, source.data, LOADING)
     if not os.path.isdir(source.data):  # a data set has its own labels
         options |= {name: source.options.get(name) for name in cli.LABELLING}
-    with warnings_aside(), shown_progress(arguments.verbose) as progress:
-        data = load_data(
-            source.data,
-            image_size=classifier.image_size,
-            data_dir=arguments.data_dir,
-            manual_dir=arguments.manual_dir,
-            strict=arguments.strict,
-            cut=False,
-            verbose=arguments.verbose,
-            progress=progress,
-            **options,
-        )
+    data = load_for(classifier, arguments, source.data, options)
     known, seen = known_images(arguments.model), arguments.include_seen
     chosen = choose_images(data, known, include_seen=seen)
     notes = "\n".join(filter(None, (chosen.reason, data.classes, data.notes)))

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 import keras
 import numpy as np
@@ -146,7 +147,7 @@ class ImageSplit(keras.utils.PyDataset):
             raise PicturesLeftOut(f"The pictures of {self.name} were left behind.")
         return encoded
 
-    def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> "ImageSplit":
+    def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> Self:
         """Returns a split of some of the pictures, starting at epoch 0.
 
         Args:
@@ -154,19 +155,15 @@ class ImageSplit(keras.utils.PyDataset):
             shuffle: Whether its order changes from epoch to epoch. Defaults to this split's.
         """
         chosen = np.fromiter(indices, np.int64)
-        return ImageSplit(
-            self.name,
-            [self._encoded[i] for i in chosen],
-            self.labels[chosen],
-            keys=[self.keys[i] for i in chosen],
-            digests=[self.digests[i] for i in chosen],
-            groups=self.groups[chosen],
-            image_size=self.image_size,
-            batch_size=self.batch_size,
-            shuffle=self.shuffle if shuffle is None else shuffle,
-            seed=self.seed,
-            universe=self.universe,
-        )
+        part = copy.copy(self)  # of a subclass too, which picks what it adds
+        part._encoded = [self._encoded[i] for i in chosen]
+        part.labels, part.groups = self.labels[chosen], self.groups[chosen]
+        part.keys = [self.keys[i] for i in chosen]
+        part.digests = [self.digests[i] for i in chosen]
+        part.rows = self.rows[chosen]
+        part.shuffle = self.shuffle if shuffle is None else shuffle
+        part.epoch = 0
+        return part
 
     def without_images(self) -> "ImageSplit":
         """Returns the same split without pictures, for who needs labels and content keys alone.

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -53,25 +53,13 @@ class StressSplit(ImageSplit):
         kinds = len(set(self.families))
         return f"StressSplit({self.num_images} images of {self.image_size}, {kinds} families)"
 
-    def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> "StressSplit":
+    def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> Self:
         """Returns a split of some of the pictures, see `ImageSplit.subset`."""
         chosen = np.fromiter(indices, np.int64)
         part = super().subset(chosen, shuffle)
-        return StressSplit(
-            part.name,
-            [self._encoded[i] for i in chosen],
-            part.labels,
-            keys=part.keys,
-            digests=part.digests,
-            groups=part.groups,
-            image_size=part.image_size,
-            batch_size=part.batch_size,
-            shuffle=part.shuffle,
-            seed=part.seed,
-            universe=part.universe,
-            families=[self.families[i] for i in chosen],
-            severities=self.severities[chosen],
-        )
+        part.families = [self.families[i] for i in chosen]
+        part.severities = self.severities[chosen]
+        return part
 
 
 class _Made(NamedTuple):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -45,25 +45,12 @@ class WidthSplit(ImageSplit):
                 f"{len(self.widths)} and {len(self.contrasts)} for {self.num_images} images"
             )
 
-    def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> "WidthSplit":
+    def subset(self, indices: Iterable[int], shuffle: bool | None = None) -> Self:
         """Returns a split of some of the pictures, see `ImageSplit.subset`."""
         chosen = np.fromiter(indices, np.int64)
         part = super().subset(chosen, shuffle)
-        return WidthSplit(
-            part.name,
-            [self._encoded[i] for i in chosen],
-            part.labels,
-            keys=part.keys,
-            digests=part.digests,
-            groups=part.groups,
-            image_size=part.image_size,
-            batch_size=part.batch_size,
-            shuffle=part.shuffle,
-            seed=part.seed,
-            universe=part.universe,
-            widths=self.widths[chosen],
-            contrasts=self.contrasts[chosen],
-        )
+        part.widths, part.contrasts = self.widths[chosen], self.contrasts[chosen]
+        return part
 
 
 def width_split(

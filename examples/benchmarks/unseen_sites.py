@@ -29,10 +29,11 @@ import crackdet
 from crackdet.evaluation import stress_score
 from crackdet.features import CachedFeatures, FeatureBatches, FeatureCache
 from crackdet.files import atomic_write
-from crackdet.models.units import boundary, crack_map_logits, suffix_at
+from crackdet.models.units import boundary, crack_map_logits
 from crackdet.seeds import reseed, set_seed
 from crackdet.stress import stress_split
 from crackdet.training.callbacks import EpochOrder
+from crackdet.training.fitting import learning_rate_schedule
 from crackdet.training.precision import fast_arithmetic
 
 
@@ -102,10 +103,7 @@ def train(
             continue
         crackdet.models.set_unfreeze_depth(model, depth)
         steps = epochs * len(batches)
-        warmup = min(100, steps // 10)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warmup, warmup_target=rate, warmup_steps=warmup
-        )
+        schedule = learning_rate_schedule("cosine", rate, steps)
         optimizer = keras.optimizers.AdamW(
             schedule, weight_decay=recipe.weight_decay, use_ema=bool(recipe.ema),
             ema_momentum=recipe.ema or 0.99,
@@ -140,13 +138,6 @@ def originals(
     return split.subset(sorted(chosen))
 
 
-def scores_on(model: keras.Model, split: Any, depth: int, cache: FeatureCache) -> np.ndarray:
-    """Returns the probability of a crack for each image of a split."""
-    features = cache.features(model, depth, split)
-    batches = FeatureBatches([features], split.labels, batch_size=64)
-    return suffix_at(model, depth).predict(batches, verbose=0)[:, 1]
-
-
 def recall_at(labels: np.ndarray, scores: np.ndarray, false_alarms: float) -> float:
     """Returns the recall at the threshold that this share of sound patches reaches."""
     return float(np.mean(scores[labels == 1] > np.quantile(scores[labels == 0], 1 - false_alarms)))
@@ -171,15 +162,13 @@ def run(recipe: Recipe, options: argparse.Namespace, sets: dict[str, Any]) -> di
     stress = sets["stress"]
     row: dict[str, Any] = {"recipe": recipe.name, "revision": git_revision()}
     row |= {"stress_images": stress.num_images}
-    scores = scores_on(model, stress, recipe.depth, cache)
+    scores = cache.predict(model, stress)[:, 1]
     figures = stress_score(stress.labels, scores, stress.families, stress.severities)
     row |= {"stress_score": figures["score"], "stress_loss": figures["loss"]}
     clean = data.validation.stratified(1000)
-    row["validation"] = float(
-        np.mean((scores_on(model, clean, recipe.depth, cache) > 0.5) == clean.labels)
-    )
+    row["validation"] = float(np.mean((cache.predict(model, clean)[:, 1] > 0.5) == clean.labels))
     for name, split in sets["looks"].items():
-        scores = scores_on(model, split, recipe.depth, cache)
+        scores = cache.predict(model, split)[:, 1]
         row[name] = roc_auc_score(split.labels, scores)
         row[f"{name}_recall"] = recall_at(split.labels, scores, 0.05)
     row["mean"] = float(np.mean([row[name] for name in sets["looks"]]))
