@@ -110,7 +110,7 @@ def test_a_search_on_the_same_images_is_told(
 ) -> None:
     best = {"dropout": 0.1, "learning_rate": 1e-2, "unfreeze_depth": 0}
 
-    def searched(arguments: Any, options: Any, folder: Path, data: Any, cache: Any) -> None:
+    def searched(arguments: Any, options: Any, folder: Path, data: Any, *others: Any) -> None:
         assert data.validation.num_images
         write_json(folder / files.BEST_OF_SEARCH, best)
 
