@@ -42,6 +42,8 @@ DEFAULTS: dict[str, Any] = {
     "dropout": 0.3,
     "learning_rate": 1e-3,
     "unfreeze_depth": 0,
+    "recipe": None,
+    "train_images": None,
     "folds": None,
     "miss_cost": 5.0,
     "bootstrap": 1000,

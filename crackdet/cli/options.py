@@ -13,8 +13,9 @@ from typing import Any
 from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS, FEW_IMAGES, defaults
 from crackdet.cli.painting import settle
 from crackdet.cli.readers import Reader, even, increasing, one_of, optional, real, whole, yes_or_no
+from crackdet.cli.recipes import RECIPES, in_words, recipe_values
 from crackdet.errors import UsageError
-from crackdet.runs.record import flag
+from crackdet.runs.record import flag, spelled
 from crackdet.runs.trials import OBJECTIVES
 
 
@@ -145,6 +146,18 @@ OPTIONS = {
     "stress_images": Option(
         even(2), "N", "pictures of the stress validation, by which a painted training is measured"
     ),
+    # crackdet train
+    "recipe": Option(
+        optional(one_of(*RECIPES)),
+        "NAME",
+        f"sets defaults that were found together. {in_words()}",
+    ),
+    "train_images": Option(
+        optional(whole(2)),
+        "N",
+        "train images to train on, of as many groups as possible; with --painting, which makes "
+        "cracks, 35%% of them cracked; none for all",
+    ),
     # crackdet.evaluation.cross_validate
     "folds": Option(
         optional(whole(2)),
@@ -187,6 +200,8 @@ TRAINING = (
     "views",
 )
 PAINTING = ("painting", "stress_images")
+RECIPE = ("recipe",)
+TRAIN_IMAGES = ("train_images",)
 COMPUTING = ("mixed_precision",)
 EVALUATION = ("folds", "miss_cost", "bootstrap")
 
@@ -342,6 +357,7 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
     """
     names = [name for group in groups for name in group]
     options = defaults(names, data)
+    options |= recipe_values(given.get("recipe"), names)
     options |= {name: given[name] for name in names if name in given}
     if options.get("tuner") == "hyperband":
         options |= {name: given.get(name) for name in NOT_FOR_HYPERBAND}
@@ -366,16 +382,13 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
             options["folds"] = None
         else:
             del options["test_fraction"]
+    if options.get("folds") is not None and options.get("train_images") is not None:
+        if "train_images" in given:
+            raise UsageError("--train-images thins a train split, which --folds has not: leave one")
+        options["train_images"] = None  # a recipe's
     return options
 
 
 def _default_help(name: str) -> str:
-    others = [f"{data}: {word(own[name])}" for data, own in DATA_DEFAULTS.items() if name in own]
-    return "; ".join([f"default {word(DEFAULTS[name])}", *others])
-
-
-def word(value: Any) -> str:
-    """Returns a value as it is given on the command line."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    others = [f"{data}: {spelled(own[name])}" for data, own in DATA_DEFAULTS.items() if name in own]
+    return "; ".join([f"default {spelled(DEFAULTS[name])}", *others])

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 # Views of each image in a search that paints: the image as it is and two painted ones. More cost
 # a pass each.
 SEARCH_VIEWS = 3
+# Share of the cracked among --train-images where some of the sound ones get a painted crack: more
+# than half of what is shown is cracked then, and the sound surfaces that cracks are painted on are
+# many.
+CRACKED_SHARE = 0.35
 # Of pictures that a fold's few validation images are made into: one for each family and severity.
 FOLD_IMAGES = 170
 
@@ -55,6 +59,15 @@ def painting_of(strength: float) -> "keras.Layer | None":
     from crackdet.layers import painting
 
     return painting(strength) if strength else None
+
+
+def fewer_train_images(options: Mapping[str, Any], data: "CrackData") -> "CrackData":
+    """Returns the data with the train images that `--train-images` asks for; all without it."""
+    count = options.get("train_images")
+    if count is None:
+        return data
+    cracked = CRACKED_SHARE if options[PAINTING] else None
+    return data.with_train_images(count, cracked, seed=options["seed"])
 
 
 def is_stressed(options: Mapping[str, Any]) -> bool:

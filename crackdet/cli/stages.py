@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli.figures import figure_lines
 from crackdet.cli.options import COMPUTING, LOADING, TRAINING
-from crackdet.cli.painting import fold_images, painting_of
+from crackdet.cli.painting import fewer_train_images, fold_images, painting_of
 from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError, UsageError
 from crackdet.files import atomic_write, read_json
@@ -76,6 +76,7 @@ def load_stage(
             cut=cut,
             **{name: options[name] for name in LOADING if name in options},
         )
+    data = fewer_train_images(options, data)
     if is_evaluated(folder):
         say(f"  {folder} holds the run of this command already.")
     if is_new(folder, data.fingerprint, options):

@@ -14,9 +14,11 @@ from crackdet.runs.folder import is_evaluated, open_folder, undone_on_failure
 from crackdet.runs.trials import HYPERPARAMETERS, hyperparameters_in
 
 GROUPS = (
+    cli.RECIPE,
     cli.LOADING,
     cli.BACKBONE,
     HYPERPARAMETERS,
+    cli.TRAIN_IMAGES,
     cli.TRAINING,
     cli.PAINTING,
     cli.COMPUTING,
@@ -41,9 +43,10 @@ def add_parser(subparsers: Any) -> None:
         metavar="RUN",
         help="takes the hyperparameters that are not given from the search in this run's folder",
     )
+    cli.add(parser, *cli.RECIPE, title="recipe")
     cli.add(parser, *cli.LOADING, title="loading")
     cli.add(parser, *cli.BACKBONE, *HYPERPARAMETERS, title="model")
-    cli.add(parser, *cli.TRAINING, title="fit")
+    cli.add(parser, *cli.TRAIN_IMAGES, *cli.TRAINING, title="fit")
     cli.add(parser, *cli.PAINTING, title="painting")
     cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add(parser, *cli.EVALUATION, title="evaluation")

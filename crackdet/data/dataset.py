@@ -1,5 +1,6 @@
 """A data set: three splits, the names of the classes and a fingerprint of the content."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,33 @@ class CrackData:
             batch_size=self.test.batch_size,
             universe=self.test.universe,
         )
+
+    def with_train_images(
+        self, count: int, cracked: float | None = None, *, seed: int = 0
+    ) -> "CrackData":
+        """Returns the same data with fewer pictures to train on, see `ImageSplit.widespread`.
+
+        Args:
+            count: Pictures of train wanted. With as many or fewer, the data are returned.
+            cracked: Share of label 1 among them. Defaults to that of train.
+            seed: Seed of the choice.
+
+        Example:
+
+        >>> data = crackdet.load_data("demo").with_train_images(100)
+        >>> data.train.num_images
+        100
+        """
+        if count >= self.train.num_images:
+            return self
+        train = self.train.widespread(count, cracked, seed)
+        note = (
+            f"Train is {train.num_images:,} of its {self.train.num_images:,} images, of as many "
+            "groups as possible."
+        )
+        # What leaks from all of train is said of a part of it too.
+        notes = f"{self.notes}\n{note}" if self.notes else note
+        return dataclasses.replace(self, train=train, notes=notes, fingerprint="")
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Returns the number of pictures by split and class name."""

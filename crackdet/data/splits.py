@@ -210,6 +210,39 @@ class ImageSplit(keras.utils.PyDataset):
             chosen.append(np.roll(members, -first)[:share])
         return self.subset(np.sort(np.concatenate(chosen)))
 
+    def widespread(self, count: int, cracked: float | None = None, seed: int = 0) -> "ImageSplit":
+        """Returns `count` pictures of as many groups as possible.
+
+        Each class gives a picture of each of its groups, in an order that `seed` draws, then a
+        second one, until it has given its share.
+
+        Args:
+            count: Pictures wanted. The whole split is returned when it has no more.
+            cracked: Share of label 1, of two classes, as far as there are enough of each. Defaults
+                to the share of each class in the split.
+            seed: Seed of the order.
+        """
+        if count < 1 or not 0 <= (cracked or 0) <= 1:
+            raise ValueError(
+                "Expected a count of 1 or more, and a share of cracked pictures from 0 to 1. "
+                f"Received: count={count}, cracked={cracked}"
+            )
+        if count >= self.num_images:
+            return self.subset(range(self.num_images))
+        if cracked is None:
+            shares = _class_shares(self.labels, count)
+        else:
+            sound, most = np.bincount(self.labels, minlength=2)
+            share = min(max(round(count * cracked), count - sound), most)
+            shares = {0: count - share, 1: share}
+        chosen: list[int] = []
+        for label, share in shares.items():
+            members = np.flatnonzero(self.labels == label)
+            members = np.random.default_rng(seed + label).permutation(members)
+            turns = _turns(self.groups[members])
+            chosen += members[np.argsort(turns, kind="stable")][:share].tolist()
+        return self.subset(sorted(chosen))
+
 
 def epoch_order(count: int, seed: int, epoch: int | None) -> np.ndarray:
     """Returns the order of `count` pictures in an epoch; None stands for their own order."""
@@ -226,3 +259,19 @@ def _class_shares(labels: np.ndarray, count: int) -> dict[int, int]:
     largest = np.argsort(-(exact - shares), kind="stable")[: count - shares.sum()]
     shares[largest] += 1
     return dict(zip(classes.tolist(), shares.tolist(), strict=True))
+
+
+def _turns(groups: np.ndarray) -> np.ndarray:
+    """Returns how often the group of each picture came before it.
+
+    Example:
+
+    >>> _turns(np.array([5, 7, 5, 5]))
+    array([0, 0, 1, 2])
+    """
+    seen: dict[int, int] = {}
+    turns = []
+    for group in groups.tolist():
+        turns.append(seen.get(group, 0))
+        seen[group] = turns[-1] + 1
+    return np.array(turns, np.int64)

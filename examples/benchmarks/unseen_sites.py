@@ -122,22 +122,6 @@ def train(
             optimizer.finalize_variable_values(trained.trainable_variables)
 
 
-def originals(
-    split: crackdet.data.ImageSplit, count: int, cracked: float
-) -> crackdet.data.ImageSplit:
-    """Returns patches of as many walls as possible, a share of them cracked."""
-    chosen: list[int] = []
-    for label, share in enumerate((1 - cracked, cracked)):
-        members = np.flatnonzero(split.labels == label)
-        members = np.random.default_rng(label).permutation(members)
-        turn = np.zeros(len(members), int)  # a wall's first patch, then its second, ...
-        seen: dict[int, int] = {}
-        for position, group in enumerate(split.groups[members]):
-            turn[position] = seen[group] = seen.get(group, -1) + 1
-        chosen += members[np.argsort(turn, kind="stable")][: round(count * share)].tolist()
-    return split.subset(sorted(chosen))
-
-
 def recall_at(labels: np.ndarray, scores: np.ndarray, false_alarms: float) -> float:
     """Returns the recall at the threshold that this share of sound patches reaches."""
     return float(np.mean(scores[labels == 1] > np.quantile(scores[labels == 0], 1 - false_alarms)))
@@ -148,11 +132,8 @@ def run(recipe: Recipe, options: argparse.Namespace, sets: dict[str, Any]) -> di
     start = time.perf_counter()
     cache = FeatureCache(options.out / "cache", max_gb=options.cache_gb, verbose=0)
     data, model = sets["data"], build(recipe, options)
-    some = dataclasses.replace(
-        data,
-        train=originals(data.train, recipe.originals, recipe.cracked),
-        validation=data.validation.subset([]),
-    )
+    some = data.with_train_images(recipe.originals, recipe.cracked)
+    some = dataclasses.replace(some, validation=data.validation.subset([]))
     shown, _ = cache.training_features(
         model, recipe.depth, some, recipe.views, painting=painting_of(recipe), seed=recipe.seed
     )

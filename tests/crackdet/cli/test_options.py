@@ -7,6 +7,8 @@ import pytest
 
 from crackdet.cli import options
 from crackdet.cli.defaults import DATA_DEFAULTS, DEFAULTS
+from crackdet.cli.recipes import RECIPES
+from crackdet.runs.record import spelled
 
 
 def test_the_data_set_decides_what_was_not_given() -> None:
@@ -24,9 +26,9 @@ def test_both_names_of_the_demo_have_its_defaults() -> None:
 
 def test_every_default_belongs_to_an_option_and_could_be_given() -> None:
     assert set(DEFAULTS) == set(options.OPTIONS)
-    for table in (DEFAULTS, *DATA_DEFAULTS.values()):
+    for table in (DEFAULTS, *DATA_DEFAULTS.values(), *RECIPES.values()):
         for name, value in table.items():
-            text = options.word(value)
+            text = spelled(value)
             assert options.OPTIONS[name].read(text) == value
 
 
@@ -78,6 +80,26 @@ def test_painting_is_judged_by_the_loss_under_stress_and_needs_views() -> None:
     for wrong in ("1,0.5", "0,0.5,1,2", "2.5", "much"):
         with pytest.raises(argparse.ArgumentTypeError):
             read(wrong)
+
+
+def test_a_recipe_sets_defaults_and_what_is_given_beside_it_wins() -> None:
+    from crackdet.cli.train import GROUPS
+
+    recipe = RECIPES["unseen"]
+    resolved = options.resolve({"recipe": "unseen", "epochs": 3}, "photos", *GROUPS)
+    assert {name: resolved[name] for name in recipe} == {**recipe, "epochs": 3}
+    assert resolved["recipe"] == "unseen"
+    unset = set(resolved) - set(recipe) - {"recipe"}
+    assert all(resolved[name] == DEFAULTS[name] for name in unset)
+    with pytest.raises(argparse.ArgumentTypeError, match=f"expected {' or '.join(RECIPES)}"):
+        options.OPTIONS["recipe"].read("seen")
+
+
+def test_train_images_thin_a_train_split() -> None:
+    groups = (options.LOADING, options.TRAIN_IMAGES, options.EVALUATION)
+    assert options.resolve({"train_images": 9}, "photos", *groups)["train_images"] == 9
+    with pytest.raises(options.UsageError, match="--train-images thins a train split"):
+        options.resolve({"train_images": 9, "folds": 5}, "photos", *groups)
 
 
 def test_objectives_are_those_of_the_search() -> None:

@@ -59,6 +59,15 @@ def test_the_fingerprint_is_of_content_alone(data: CrackData) -> None:
     assert len({d.fingerprint for d in (data, other_label, changed)}) == 3
 
 
+def test_fewer_train_images_are_other_data_that_say_so(data: CrackData) -> None:
+    fewer = data.with_train_images(4, cracked=0.25)
+    assert fewer.train.labels.tolist().count(1) == 1
+    assert "Train is 4 of its 6 images" in fewer.notes
+    assert fewer.fingerprint != data.fingerprint
+    assert fewer.validation is data.validation
+    assert data.with_train_images(6) is data
+
+
 def test_images_of_any_size_groups_and_class_names() -> None:
     images = [np.zeros((5, 9, 3), np.uint8), np.ones((20, 4, 3), np.uint8)]
     data = CrackData.from_arrays(

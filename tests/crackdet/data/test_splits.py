@@ -111,6 +111,30 @@ def test_a_stratified_part_depends_on_the_seed_alone() -> None:
         split.stratified(0)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(3, 60), st.data())
+def test_a_widespread_part_has_its_size_and_a_picture_of_each_group_first(
+    count: int, data: st.DataObject
+) -> None:
+    split = make_split(count, positives=data.draw(st.integers(0, count)))
+    split = split.with_groups(
+        np.array(data.draw(st.lists(st.integers(0, 6), min_size=count, max_size=count)))
+    )
+    wanted, seed = data.draw(st.integers(1, count)), data.draw(st.integers(0, 5))
+    cracked = data.draw(st.none() | st.floats(0, 1))
+    part = split.widespread(wanted, cracked, seed)
+    assert part.num_images == len(set(part.keys)) == wanted
+    assert part.keys == split.widespread(wanted, cracked, seed).keys
+    share = split.labels.mean() if cracked is None else cracked
+    sound, most = np.bincount(split.labels, minlength=2)
+    possible = np.clip(share * wanted, wanted - sound, most)
+    assert abs(part.labels.sum() - possible) <= 1
+    for label in (0, 1):
+        taken = np.bincount(part.groups[part.labels == label], minlength=7)
+        there = np.bincount(split.groups[split.labels == label], minlength=7)
+        assert (np.minimum(there, taken.max()) - taken <= 1).all()
+
+
 def test_a_stratified_part_touches_few_chunks_of_the_universe() -> None:
     split = make_split(2000, positives=1000)
     chunks = np.unique(split.stratified(200, seed=1).rows // 32)
