@@ -18,6 +18,14 @@ class Recipe:
         ema: Momentum of the moving average of the weights; 0 for none.
         smoothing: Label smoothing.
         map_loss: Weight of the second loss, on the painted crack's mask at stride 16.
+        families: Of distractors, left out: names in `crackdet.layers.DISTRACTORS`.
+        contrast: `min_contrast` of `RandomCrack`: 0 for its default.
+        real: Share of the originals that are real cracks, whole, laid on other sound patches.
+        rate_decay: The rate is multiplied by this for each unit below the head.
+        to_start: Decay of the backbone's weights towards those that it came with.
+        members: How many are trained, from different seeds; their answers are averaged.
+        taught: Whether it is trained a second time, half on the answers of the first.
+        symmetric: Whether the answers on a patch and its three mirror images are averaged.
     """
 
     name: str = "painted"
@@ -39,6 +47,15 @@ class Recipe:
     ema: float = 0.0
     smoothing: float = 0.02
     map_loss: float = 0.0
+    families: str = ""
+    contrast: float = 0.0
+    real: float = 0.0
+    rate_decay: float = 1.0
+    to_start: float = 0.0
+    members: int = 1
+    taught: bool = False
+    symmetric: bool = False
+    image_size: int = 224
     seed: int = 0
 
 
@@ -79,6 +96,26 @@ RECIPES = {
         replace(_FAST, name="fast_8_epochs", epochs=8),
         replace(_FAST, name="fast_strength_0.5", strength=0.5),
         replace(_FAST, name="fast_strength_1.5", strength=1.5),
+        replace(_FAST, name="fast_strength_2", strength=2.0),
+        replace(_FAST, name="fast_contrast_3", contrast=3.0),
+        replace(_FAST, name="fast_strength_1.5_contrast_3", strength=1.5, contrast=3.0),
+        replace(_FAST, name="fast_real_cracks", real=0.15),
+        replace(_FAST, name="fast_start", to_start=0.1, weight_decay=0.0),
+        replace(_FAST, name="fast_rates_0.8", rate_decay=0.8),
+        replace(_FAST, name="fast_three_seeds", members=3),
+        replace(_FAST, name="fast_taught", taught=True),
+        replace(_FAST, name="fast_symmetric", symmetric=True),
+        replace(_FAST, name="fast_288", image_size=288),
+        replace(
+            _FAST,
+            name="fast_no_surfaces",
+            families="two_surfaces,tie_holes,pores,coarse_aggregate,scratches,trowel_marks",
+        ),
+        replace(_FAST, name="fast_no_deposits", families="stains,efflorescence,moss"),
+        replace(_FAST, name="fast_no_shadows_wires", families="shadow_edge,wires"),
+        replace(
+            _FAST, name="fast_no_joints", families="formwork_joint,construction_joint,board_marks"
+        ),
         replace(_FAST, name="fast_no_camera", without="RandomCamera"),
         replace(_FAST, name="fast_no_zoom", without="RandomZoomOut"),
         replace(_FAST, name="fast_no_cracks", without="RandomCrack", cracked=0.5),
