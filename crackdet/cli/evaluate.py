@@ -1,15 +1,18 @@
 """`crackdet evaluate`: the metrics of any classifier on images that it has not met."""
 
+import math
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import options as cli
 from crackdet.cli import stages
 from crackdet.cli.judging import add_threshold, add_unsure, classifier_of, load_for
 from crackdet.cli.readers import one_of
-from crackdet.files import write_json
+from crackdet.files import read_json, write_json
 from crackdet.keras_import import import_keras
+from crackdet.runs import files
 from crackdet.runs.record import flag
 
 if TYPE_CHECKING:
@@ -89,6 +92,8 @@ def execute(arguments: Namespace) -> None:
         seed=options["seed"],
     )
     _print_row(row, f"{data.name}, {chosen.split}", classifier)
+    if detection := _detection(arguments.model, classifier.threshold):
+        print(detection)
     print(data.classes)
     if data.notes:
         print(data.notes)
@@ -129,6 +134,28 @@ def _print_row(row: Mapping[str, Any], title: str, classifier: "Classifier") -> 
         *few_cracks(row),
     ):
         print(sentence)
+
+
+def _detection(model: str, threshold: float) -> str:
+    """Returns how wide a crack the model's own run found at this threshold; "" if it is not known.
+
+    Args:
+        model: A run's folder or its model's file, or a preset's name.
+        threshold: The threshold that judges.
+    """
+    from crackdet.models import preset_card, preset_names
+    from crackdet.report.words import detection_line
+
+    path = Path(model)
+    if not path.exists() and model in preset_names():
+        facts = preset_card(model)
+    else:
+        metrics = (path if path.is_dir() else path.parent) / files.METRICS
+        facts = read_json(metrics) if metrics.exists() else {}
+    found = facts.get("detection")
+    if found is None or not math.isclose(found["threshold"], threshold, abs_tol=1e-6):
+        return ""
+    return detection_line(found)
 
 
 def _by_prevalence(row: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from crackdet.runs.judged import TEST, judged_row, judged_split
 def figure_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Returns what a person is told first of a run's figures."""
     from crackdet.report.cautions import groups_behind, nothing_wrong, run_cautions
-    from crackdet.report.words import judged_on
+    from crackdet.report.words import detection_line, judged_on
 
     after = judged_row(metrics["after"])
     return [
@@ -18,6 +18,7 @@ def figure_lines(metrics: Mapping[str, Any]) -> list[str]:
         *([metrics["threshold_caution"]] if metrics["threshold_caution"] else []),
         *(f"{title}: {metrics_line(row)}" for title, row in test_rows(metrics)),
         f"95% intervals from {groups_behind(after)}",
+        *([detection_line(metrics["detection"])] if "detection" in metrics else []),
         *nothing_wrong(after),
         *run_cautions(metrics),
     ]

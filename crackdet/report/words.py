@@ -112,6 +112,15 @@ def detection_lines(found: Row) -> list[str]:
     ]
 
 
+def detection_line(found: Row) -> str:
+    """Returns how wide a crack has to be to be found, whatever its contrast, in one line.
+
+    Args:
+        found: `detection` of metrics.json, or of a model card.
+    """
+    return f"Of cracks painted on validation, {_detected(found['overall'], found['side'])}"
+
+
 def _detected(facts: Row, side: int) -> str:
     if facts["a90"] is None:
         return f"no width is known that is found in 90 %: {facts['note']}"

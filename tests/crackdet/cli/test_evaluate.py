@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crackdet.data import load_data
-from crackdet.evaluation import evaluate_run
+from crackdet.evaluation import detection_by_width, evaluate_run
+from crackdet.files import write_json
 from tests.standin import standin_classifier
 
 QUIET = ("--bootstrap", "20", "--verbose", "0")
@@ -22,7 +24,17 @@ def run(tmp_path_factory: pytest.TempPathFactory, patches: Path) -> Path:
     data = load_data(
         patches, image_size=32, seed=3, validation_fraction=0.2, test_fraction=0.2, verbose=0
     )
-    evaluate_run(standin_classifier(32), standin_classifier(32, seed=1), data, path, bootstrap=0)
+    metrics = evaluate_run(
+        standin_classifier(32), standin_classifier(32, seed=1), data, path, bootstrap=0
+    )
+    # As if it had measured cracks of known width too.
+    width, threshold = np.linspace(0, 8, 81)[1:], metrics["threshold"]
+    found = (width > 2) ^ (np.arange(80) % 9 == 0)
+    labels, scores = np.r_[np.ones(80, int), 0], threshold * np.r_[2 * found, 0]
+    facts = detection_by_width(
+        labels, scores, np.r_[width, 0], labels, threshold=threshold, groups=np.arange(81)
+    )
+    write_json(path / "metrics.json", {**metrics, "detection": {"side": 32, **facts}})
     return path
 
 
@@ -52,6 +64,7 @@ def test_a_run_is_judged_on_its_own_test_split(
         assert "better than one threshold on contrast that was fitted on these very" in out
         assert row["trivial"]["accuracy"] == row["accuracy"]
         assert "% where 1 % are cracked" in out
+        assert "Of cracks painted on validation, a crack of" in out
     assert "Left out" in out
     assert row["images"]["left_out"] == row["images"]["trained_on"] + row["images"]["tuned_on"]
     assert row["images"]["judged"] == row["n"]
@@ -63,6 +76,7 @@ def test_a_wish_chooses_the_threshold(
 ) -> None:
     out, row = judge(run, patches, "--split", "validation", "--include-seen", "--recall", "1")
     assert row["recall"] == 1
+    assert "Of cracks painted" not in out, "their widths are of the model's own threshold"
     assert "(--recall 1: of the validation scores that the model stores it finds 100.0%" in out
     outcome = crackdet(
         "evaluate", run, "--data", patches, "--recall", "0.9", "--false-alarm-rate", "0.1"
