@@ -137,9 +137,10 @@ def evaluate_run(
     training every score is right, and says nothing about how sure to be elsewhere. It also asks
     for the probability of detection by crack width (`crackdet.evaluation.detection`).
 
-    The model is unsure of images that are unlike those of its training, as 1 % of those are that
-    chose the threshold (`crackdet.models.out_of_distribution`). In the figures at the threshold
-    that is a mistake.
+    The model is unsure of images that are unlike those of its training, as 1 % of validation are
+    (`crackdet.models.out_of_distribution`). In the figures at the threshold that is a mistake. The
+    limit stands on validation as it is, never on the stress validation, whose share beyond it is
+    reported beside: it says how often the model is unsure of concrete that is hard to judge.
 
     Args:
         model: The trained classifier. Its last layer is changed in place by the temperature.
@@ -179,9 +180,12 @@ def evaluate_run(
     # metrics.json marks a finished evaluation: an older one must not stand beside a new model.
     (run_dir / files.METRICS).unlink(missing_ok=True)
     choosing = data.validation if stress is None else stress
-    uncalibrated, features = predict_with_features(model, choosing, predictor)
+    validated, validation_inputs = predict_with_features(model, data.validation, predictor)
+    uncalibrated, choosing_inputs = validated, validation_inputs
+    if stress is not None:
+        uncalibrated, choosing_inputs = predict_with_features(model, stress, predictor)
     temperature = fit_temperature(uncalibrated, choosing.labels)
-    calibrated = apply_temperature(uncalibrated, temperature).astype(np.float32)[:, 1]
+    calibrated = _calibrated(uncalibrated, temperature)
     choice = choose_threshold(
         choosing.labels,
         calibrated,
@@ -196,15 +200,17 @@ def evaluate_run(
     scale_logits(model, temperature)
 
     trained, inputs = predict_with_features(model, data.train, predictor)
-    scores = {"train": trained[:, 1]}
+    scores = {"train": trained[:, 1], "validation": _calibrated(validated, temperature)}
     familiar: list[tuple[NDArray[np.float32], ArrayLike]] = [(inputs, data.train.labels)]
     if painting is not None and cache is not None:
         familiar.append(painted_inputs(model, data.train, cache, painting, seed))
-    statistics = familiar_statistics(familiar, features, seed=seed)
+    statistics = familiar_statistics(familiar, validation_inputs, seed=seed)
     detector = OutOfDistribution.of(statistics)
     assert detector is not None
-    unsure = {"train": detector.unsure(inputs), "validation": detector.unsure(features)}
-    del familiar, inputs
+    unsure = {"train": detector.unsure(inputs), "validation": detector.unsure(validation_inputs)}
+    if stress is not None:
+        unsure["stress"] = detector.unsure(choosing_inputs)
+    del familiar, inputs, choosing_inputs
     digests = {name: split.digests for name, split in data.splits.items()}
     write_model(
         run_dir,
@@ -219,16 +225,10 @@ def evaluate_run(
         statistics=statistics,
     )
 
-    scores["validation"] = calibrated
-    if stress is not None:
-        unsure["stress"] = unsure["validation"]
-        validated, features = predict_with_features(model, data.validation, predictor)
-        scores["validation"] = validated[:, 1]
-        unsure["validation"] = detector.unsure(features)
     before = {"validation": predict_probabilities(before_model, data.validation, predictor)[:, 1]}
     # Every choice is made and the model is on disk: from here on test is read.
-    tested, features = predict_with_features(model, data.test, predictor)
-    scores["test"], unsure["test"] = tested[:, 1], detector.unsure(features)
+    tested, test_inputs = predict_with_features(model, data.test, predictor)
+    scores["test"], unsure["test"] = tested[:, 1], detector.unsure(test_inputs)
     before["test"] = predict_probabilities(before_model, data.test, predictor)[:, 1]
 
     deviations = {name: baseline_scores(data.splits[name]) for name in ("validation", "test")}
@@ -292,6 +292,11 @@ def evaluate_run(
     metrics["seconds"] = {**(seconds or {}), "evaluation": time.perf_counter() - start}
     write_json(run_dir / files.METRICS, metrics)
     return metrics
+
+
+def _calibrated(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Returns the probability of a crack as the model gives it once its logits are scaled."""
+    return apply_temperature(probabilities, temperature).astype(np.float32)[:, 1]
 
 
 def _detection(

@@ -63,6 +63,7 @@ def results(run: Run) -> dict[str, Any]:
         "threshold_rule": metrics["threshold_rule"],
         "threshold_spread": threshold_spread(metrics),
         "threshold_caution": metrics.get("threshold_caution", ""),
+        "unsure": unsure_shares(metrics),
         "temperature_caution": " ".join(temperature_caution(metrics["temperature"])),
         "before": before_training(run.config["options"]),
         "baseline_direction": baseline["direction"],
@@ -75,7 +76,7 @@ def results(run: Run) -> dict[str, Any]:
                 "Contrast only": judged_row(baseline),
             },
         ),
-        "others": None if run.cross_validation else _other_splits(after, before, baseline),
+        "others": None if run.cross_validation else _other_splits(run, after, before, baseline),
         "folds": _folds(run.cross_validation) if run.cross_validation else None,
     }
 
@@ -86,8 +87,8 @@ def how_chosen(metrics: Mapping[str, Any]) -> str:
     temperature = f"{metrics['temperature']:.3f}"
     if found is None:
         return (
-            f"The temperature, fitted on validation, is {temperature}. Test was read once, after "
-            "both were set."
+            f"The temperature, fitted on {'stress ' if 'stress' in metrics else ''}validation, is "
+            f"{temperature}. Test was read once, after both were set."
         )
     epochs = " and ".join(
         f"{plural(count, 'epoch')} of phase {phase.replace('_', ' ')}"
@@ -104,11 +105,13 @@ def how_chosen(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _other_splits(after: Row, before: Row, baseline: Row) -> MetricsTable:
+def _other_splits(run: Run, after: Row, before: Row, baseline: Row) -> MetricsTable:
+    stressed = {} if run.stress is None else {"Stress validation, trained": run.stress["row"]}
     return metrics_table(
-        "Evaluation on validation and train",
+        f"Evaluation on validation{', under stress' if stressed else ''} and train",
         {
             "Validation, trained": after["validation"],
+            **stressed,
             "Validation, before training": before["validation"],
             "Validation, contrast only": baseline["validation"],
             "Train, trained": after["train"],
@@ -159,6 +162,23 @@ def threshold_spread(metrics: Mapping[str, Any]) -> str:
     return (
         f"On other groups like those it was chosen on it would lie between {low:.4f} and "
         f"{high:.4f}, in 95 of 100 cases."
+    )
+
+
+def unsure_shares(metrics: Mapping[str, Any]) -> str:
+    """Returns how much of each split a classifier is unsure of; empty where no split says it."""
+    rows = {name: metrics["after"].get(name, {}) for name in ("validation", "test")}
+    rows["stress validation"] = metrics.get("stress", {}).get("row", {})
+    shares = [
+        f"{percent(row['unsure']['share'])} of {name}"
+        for name, row in rows.items()
+        if "unsure" in row
+    ]
+    if not shares:
+        return ""
+    return (
+        "It is unsure of images that are unlike those of training, and the limit is set so that "
+        f"1 % of validation is: {', '.join(shares)}. They count as mistakes."
     )
 
 

@@ -100,7 +100,7 @@ def test_other_thresholds_come_from_the_scores_that_the_own_one_came_from(result
 
 
 def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_classifier):
-    images, labels, groups = cracked_patches(60, 4, contrast=40.0)
+    images, labels, groups = cracked_patches(60, 4, contrast=40.0, noise=30.0)
     plain = CrackData.from_arrays(*[(images, labels, groups)] * 3).validation
     stress = StressSplit(
         "stress",
@@ -122,8 +122,12 @@ def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_cla
     assert "on stress validation" in metrics["threshold_rule"]
     assert "stress validation" in load_classifier(tmp_path, recall=0.9).threshold_from
     row = metrics_row(labels, scores, threshold=metrics["threshold"], bootstrap=0)
-    assert metrics["stress"]["row"]["ece"] == pytest.approx(row["ece"], abs=1e-4)
+    row_under_stress = metrics["stress"]["row"]
+    assert row_under_stress["ece"] == pytest.approx(row["ece"], abs=1e-4)
     assert metrics["after"]["validation"]["n"] == data.validation.num_images
+    # Clean validation tells what is unlike training: of 60 images floor(1 %) are none.
+    unsure = [each["unsure"]["n"] for each in (metrics["after"]["validation"], row_under_stress)]
+    assert unsure[0] == 0 < unsure[1]
     rust = np.arange(60) % 4 < 2
     area = metrics["stress"]["families"]["rust"]["auroc"]
     assert area == pytest.approx(roc_auc_score(labels[rust], scores[rust]))

@@ -101,7 +101,12 @@ def _stress(random, threshold):
     label, kind = np.arange(240) % 2, np.arange(240) // 2
     score = expit(3 * (label - 0.5) + random.normal(0, 1.5, 240))
     families = [("joints", "rust", "twigs")[number % 3] for number in kind]
-    return stress_score(label, score, families, kind // 3 % 5 + 1, threshold=threshold)
+    return {
+        "row": metrics_row(
+            label, score, threshold=threshold, unsure=np.arange(240) % 10 == 0, bootstrap=0
+        ),
+        **stress_score(label, score, families, kind // 3 % 5 + 1, threshold=threshold),
+    }
 
 
 def _detection(random, threshold):
