@@ -79,6 +79,7 @@ def execute(arguments: Namespace) -> None:
     import_keras()
     from crackdet.evaluation.sites import mean_auroc, transfer
     from crackdet.report.site_words import brief, mean_sentence, verdict
+    from crackdet.report.words import unsure_line
 
     classifier = classifier_of(arguments)
     options = cli.resolve(vars(arguments), "", ("bootstrap", "seed"))
@@ -105,6 +106,9 @@ def execute(arguments: Namespace) -> None:
     if (mean := mean_auroc(rows)) is not None and len(rows) > 1:
         print(mean_sentence(*mean))
     print(f"threshold {classifier.threshold:.4f} ({classifier.threshold_from})")
+    for row in rows:
+        if "unsure" in row:
+            print(f"{row['site']}: unsure of {unsure_line(row['unsure'])}")
     if arguments.out:
         _write(arguments, results, classifier)
     stages.say(f"Next: crackdet adapt {arguments.model} --data SITE --out DIR")

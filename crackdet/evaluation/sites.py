@@ -21,7 +21,11 @@ from crackdet.runs import files
 Floats = NDArray[np.float64]
 
 # Columns of sites.csv behind those that say what the site is: figures with their intervals.
-_WITH_INTERVAL = ("auroc", "recall_at_far_1pct", "recall_at_far_5pct", "recall", "false_alarm_rate")
+_WITH_INTERVAL = (
+    *("auroc", "recall_at_far_1pct", "recall_at_far_5pct", "recall", "false_alarm_rate"),
+    *("ece", "brier"),
+)
+_WITHOUT_UNSURE = ("recall", "precision", "false_alarm_rate")
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,10 @@ def _table_row(row: Mapping[str, Any]) -> dict[str, Any]:
     line |= _bounds("gain", untrained["gain_interval"])
     for name in _WITH_INTERVAL:
         line |= {name: row[name], **_bounds(name, row["intervals"][name])}
-    line |= {"threshold": row["threshold"], "unsure": row.get("unsure", {}).get("share")}
+    unsure = row.get("unsure", {})
+    line |= {"threshold": row["threshold"], "unsure": unsure.get("share")}
+    for name in _WITHOUT_UNSURE:
+        line[f"{name}_without_unsure"] = unsure.get("answered", {}).get(name)
     return {
         name: "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
         for name, value in line.items()

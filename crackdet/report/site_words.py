@@ -24,6 +24,8 @@ _MEASURED = {
     "recall_at_far_5pct": "Recall at 5 % false alarms",
     "recall": "Recall",
     "false_alarm_rate": "False alarms",
+    "ece": "Calibration error",
+    "brier": "Brier score",
 }
 
 
@@ -58,13 +60,13 @@ def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     licence = ["licence"] if any(row["licence"] for row in rows) else []
     header = [
         *("site", *licence, "patches", "photos", "cracked", "untrained", "AUROC"),
-        *("at 1 % FA", "at 5 % FA", "recall", "false alarms", "unsure"),
+        *("at 1 % FA", "at 5 % FA", "recall", "false alarms", "unsure", "ECE"),
     ]
     lines = []
     for row in rows:
         bounds = row["intervals"]["auroc"]
         spread = "" if bounds is None else " [{:.2f}, {:.2f}]".format(*bounds)
-        shares = (row[name] for name in list(_MEASURED)[1:])
+        shares = (row[name] for name in list(_MEASURED)[1:5])
         lines.append(
             [
                 row["site"],
@@ -76,6 +78,7 @@ def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
                 f"{number(row['auroc'], 3)}{spread}",
                 *map(_short, shares),
                 _unsure(row),
+                number(row["ece"], 3),
             ]
         )
     return header, lines

@@ -20,10 +20,12 @@ from crackdet.report.site_words import (
     site_header,
     verdict,
 )
-from crackdet.report.words import MISSING, number, plural
+from crackdet.report.words import METRIC_WORDS, MISSING, number, percent, plural
 from crackdet.runs import files
 
 Row = Mapping[str, Any]
+
+_AT_THRESHOLD = ("recall", "precision", "false_alarm_rate")
 
 
 def write_sites_report(folder: str | os.PathLike[str]) -> Path:
@@ -138,6 +140,10 @@ def _site_section(found: Row) -> dict[str, Any]:
         "rows": [site_cells(row, header) for row in rows],
         "threshold": f"{found['threshold']:.4f}",
         "threshold_from": found["threshold_from"],
+        "calibration": (
+            f"Calibration error: {METRIC_WORDS['ece'][2]}. Brier score: {METRIC_WORDS['brier'][2]}."
+        ),
+        "unsure": _without_unsure(rows),
         "filters": Table(
             "AUROC of each untrained filter",
             ["Site", *(words.capitalize() for words in FILTER_WORDS.values()), "Classifier"],
@@ -148,6 +154,25 @@ def _site_section(found: Row) -> dict[str, Any]:
         ],
         "verdicts": [(row["site"], verdict(row)) for row in rows],
     }
+
+
+def _without_unsure(rows: Sequence[Row]) -> Table | None:
+    """Returns what unsure patches change at the threshold, site by site; None if no row tells."""
+    if not any("unsure" in row for row in rows):
+        return None
+    titles = [METRIC_WORDS[name][0] for name in _AT_THRESHOLD]
+    return Table(
+        "At the threshold: patches that it is unsure of as mistakes, and without them",
+        ["Site", "Unsure", *(words for each in titles for words in (each, f"{each} without them"))],
+        [_with_and_without(row) for row in rows],
+    )
+
+
+def _with_and_without(row: Row) -> list[str]:
+    facts = row.get("unsure")
+    unsure, answered = (None, {}) if facts is None else (facts["share"], facts["answered"])
+    parts = [(row[name], answered.get(name)) for name in _AT_THRESHOLD]
+    return [row["site"], percent(unsure), *(percent(share) for part in parts for share in part)]
 
 
 def _versions(versions: Mapping[str, str]) -> Table:

@@ -1,12 +1,14 @@
-"""Which score tells pictures that are no concrete, where 1 % of validation is called unlike?
+"""What is a classifier unsure of, and which score tells pictures that are no concrete?
 
-    python examples/benchmarks/unlike_training.py --data concrete_cracks --manual-dir FOLDER
-    python examples/benchmarks/unlike_training.py --data concrete_cracks --stress
+    python examples/benchmarks/unlike_training.py --data concrete_cracks --manual-dir FOLDER \\
+        --skimage-data FOLDER --sites sites.csv
+    python examples/benchmarks/unlike_training.py --data concrete_cracks --train 5000
 
-Scores of `crackdet.models.out_of_distribution` are fitted on features of the model's own training
-images. Each gets the limit that 1 % of its validation images exceed; what share of strange pictures
-(`strange_pictures.py`) exceeds it, by family? With `--stress`, also of the stress validation, which
-is of concrete: there less is better. No test split is read.
+The first table is what the model says by what is stored with it: the share it is unsure of, of its
+own validation images, of their stress validation, of patches of other sites and of strange pictures
+(`strange_pictures.py`), by family. On concrete less is better. With `--train N`, the scores of
+`crackdet.models.out_of_distribution` are compared: fitted on features of N of the model's own
+training images, each with the limit that 1 % of validation exceed. No test split is read.
 """
 
 import argparse
@@ -19,7 +21,9 @@ from numpy.typing import NDArray
 from strange_pictures import strange_pictures
 
 import crackdet
-from crackdet.models import FeatureStatistics, known_images, load_model
+from crackdet.data.site_list import read_site_list
+from crackdet.inference import load_classifier
+from crackdet.models import FeatureStatistics, known_images
 from crackdet.models.known_images import TRAIN, VALIDATION
 from crackdet.models.out_of_distribution import (
     SHARE,
@@ -34,6 +38,7 @@ from crackdet.models.units import HEAD_NAME, with_head_inputs
 from crackdet.stress import stress_split
 
 Features = NDArray[np.float32]
+Unsure = NDArray[np.bool_]
 BANK = 500  # training images that neighbours are sought among
 
 
@@ -62,6 +67,15 @@ def found(
     return shares
 
 
+def print_shares(concrete: Mapping[str, Unsure], strange: Mapping[str, Unsure]) -> None:
+    """Prints the share of pictures that a model is unsure of, by kind."""
+    print("| pictures | how many | unsure |\n" + "| --- " * 3 + "|")
+    for name, unsure in [*concrete.items(), *strange.items()]:
+        print(f"| {name} | {unsure.size:,} | {100 * unsure.mean():.1f} % |")
+    mean = np.mean([unsure.mean() for unsure in strange.values()])
+    print(f"| mean over the {len(strange)} families that are no concrete | | {100 * mean:.1f} % |")
+
+
 def print_tables(shares: Mapping[str, Mapping[str, float]]) -> None:
     """Prints a line a score, and the families of the best one by mean over families."""
     print(
@@ -82,20 +96,25 @@ def print_tables(shares: Mapping[str, Mapping[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="the model's own data set")
+    parser.add_argument("--data-dir")
     parser.add_argument("--manual-dir")
     parser.add_argument("--model", default="concrete")
-    parser.add_argument("--train", type=int, default=5000, help="training images to fit on")
-    parser.add_argument("--validation", type=int, default=2000, help="images behind the limit")
+    parser.add_argument("--validation", type=int, default=2000, help="of its images, at most")
+    parser.add_argument("--stress-images", type=int, default=680, help="0 for none")
+    parser.add_argument("--sites", help="other sites, a list as `crackdet transfer` takes it")
     parser.add_argument("--skimage-data", type=Path, help="folder skimage/data of scikit-image")
-    parser.add_argument("--stress", action="store_true", help="judges stressed concrete too")
+    parser.add_argument("--train", type=int, default=0, help="training images to fit scores on")
     options = parser.parse_args()
 
-    model, known = load_model(options.model), known_images(options.model)
-    if known is None:
+    classifier, known = load_classifier(options.model), known_images(options.model)
+    if known is None or classifier.detector is None:
         raise SystemExit("What the model was trained on does not stand beside it.")
-    network = with_head_inputs(model)
-    loading = {"manual_dir": options.manual_dir, "image_size": model.input_shape[1:3]}
-    whole = crackdet.load_data(options.data, cut=False, audit=False, **loading).whole()
+    network, size = with_head_inputs(classifier.model), classifier.image_size
+    unsure = classifier.detector.unsure
+    places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
+    whole = crackdet.load_data(
+        options.data, cut=False, audit=False, image_size=size, **places
+    ).whole()
     roles, random = np.array(known.roles(whole.digests)), np.random.default_rng(0)
 
     def some_of(role: str, count: int) -> Any:
@@ -105,18 +124,28 @@ def main() -> None:
     def features(images: Any) -> Features:
         return np.asarray(network.predict(images, verbose=0)[1], np.float32)
 
-    train, validation = some_of(TRAIN, options.train), some_of(VALIDATION, options.validation)
-    head = model.get_layer(HEAD_NAME).get_weights()
+    validation = some_of(VALIDATION, options.validation)
+    concrete = {"validation": features(validation)}
+    if options.stress_images:
+        stress = stress_split(validation, images=options.stress_images)
+        concrete["validation under stress"] = features(stress.in_order())
+    for site in read_site_list(options.sites) if options.sites else ():
+        images = crackdet.load_data(
+            site.data, image_size=size, cut=False, audit=False, **site.options
+        )
+        concrete[site.name] = features(images.whole().in_order())
+    strange = {f: features(x) for f, x in strange_pictures(options.skimage_data).items()}
+    print_shares(*({n: unsure(x) for n, x in kind.items()} for kind in (concrete, strange)))
+    if not options.train:
+        return
+    train = some_of(TRAIN, options.train)
+    head = classifier.model.get_layer(HEAD_NAME).get_weights()
     candidates = scores(features(train), train.labels, head)
-    limits = features(validation)
-    strange = strange_pictures(options.skimage_data)
-    print(f"{train.num_images} training and {validation.num_images} validation images\n")
-    print_tables(found(candidates, limits, {f: features(x) for f, x in strange.items()}))
-    if options.stress:
-        stress = stress_split(validation, images=680)
-        shares = found(candidates, limits, {"stress": features(stress.in_order())})
-        for name, share in shares.items():
-            print(f"under stress unsure by {name}: {share['stress']:.1f} %")
+    limits = concrete.pop("validation")
+    print(f"\n{train.num_images} training and {len(limits)} validation images\n")
+    print_tables(found(candidates, limits, strange))
+    for name, shares in found(candidates, limits, concrete).items():
+        print(f"{name}: " + ", ".join(f"{kind} {share:.1f} %" for kind, share in shares.items()))
 
 
 if __name__ == "__main__":

@@ -206,6 +206,10 @@ def test_unlike_training(
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("| Mahalanobis, a covariance a class | 5")
     assert "drawn far 100 %" in lines[-1]
+    unlike.print_shares({"deck": y == 2}, {"grass": y == 1, "faces": y < 2})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:4] == ["| deck | 400 | 0.0 % |", "| grass | 400 | 50.0 % |"]
+    assert lines[-1].endswith("2 families that are no concrete | | 75.0 % |")
 
 
 @pytest.mark.slow

@@ -7,7 +7,10 @@ import sklearn.metrics
 from crackdet.data import CrackData
 from crackdet.evaluation import Site, transfer
 from crackdet.evaluation.intervals import auroc_difference
-from crackdet.evaluation.sites import mean_auroc
+from crackdet.evaluation.sites import mean_auroc, write_sites
+from crackdet.files import read_csv
+from crackdet.models.out_of_distribution import OutOfDistribution
+from crackdet.report import write_sites_report
 from tests.crackdet.evaluation.conftest import cracked_patches
 
 
@@ -34,6 +37,35 @@ def test_each_site_has_its_row(line_classifier) -> None:
     assert one.row["false_alarm_rate"] is not None
     assert mean_auroc([both.row, one.row]) == (row["auroc"], untrained["auroc"][best])
     assert mean_auroc([one.row]) is None
+
+
+def test_files_and_page_tell_the_figures_with_and_without_unsure_patches(
+    line_classifier, tmp_path
+) -> None:
+    images, labels, groups = cracked_patches(60, 5)
+    part = (images, labels, groups)
+    site = Site("bridge", CrackData.from_arrays(part, part, part).test)
+    detector = OutOfDistribution(lambda features: features[:, 0], float("inf"))
+    (sure,) = transfer(line_classifier(), [site], threshold=0.5, detector=detector, bootstrap=20)
+    assert sure.row["unsure"]["n"] == 0
+    # It is unsure of half of the cracks that it finds.
+    found = iter((sure.scores >= 0.5) & (labels == 1) & (np.arange(60) % 4 == 1))
+    doubtful = OutOfDistribution(lambda features: np.array([next(found) for _ in features]), 0.5)
+    results = transfer(line_classifier(), [site], threshold=0.5, detector=doubtful, bootstrap=20)
+    row = results[0].row
+    answered = row["unsure"]["answered"]
+    about = {"model": "mine", "limits": "", "threshold": 0.5, "threshold_from": "given"}
+    write_sites(tmp_path, results, about | {"command": "crackdet transfer", "versions": {}})
+    (line,) = read_csv(tmp_path / "sites.csv")
+    assert float(line["ece"]) == pytest.approx(row["ece"], abs=1e-5)
+    assert float(line["brier_low"]) <= row["brier"] <= float(line["brier_high"])
+    assert float(line["recall"]) == pytest.approx(row["recall"], abs=1e-5)
+    assert float(line["recall_without_unsure"]) == pytest.approx(answered["recall"], abs=1e-5)
+    assert row["recall"] < answered["recall"] <= sure.row["recall"]
+    page = write_sites_report(tmp_path).read_text("utf-8")
+    assert "Recall without them" in page
+    assert page.count(f"{100 * answered['recall']:.2f} %") >= 1
+    assert f"{row['ece']:.4f}" in page
 
 
 def test_the_interval_of_a_difference_holds_and_takes_groups_for_what_they_are() -> None:
