@@ -36,7 +36,7 @@ def make_links(*pairs, kind=OVERLAP, correlation=0.9):
 @pytest.mark.slow
 @pytest.mark.parametrize("surface", SURFACES)
 def test_links_agree_with_truth(surface):
-    crops = cut_crops(surface, photos=25)
+    crops = cut_crops(surface, photos=10)
     recall, precision = judge(crops, find_links(crops.jpegs))
     assert recall >= 0.99
     assert precision >= 0.999

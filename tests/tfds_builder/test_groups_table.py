@@ -29,10 +29,10 @@ def test_whole_walls_of_the_real_images_are_found_again(shared):
     files = sorted(shared("data/concrete_cracks").glob("*/*.jpg"))
     group = np.array([shipped_table()[content_key(path.read_bytes())]["group"] for path in files])
     sizes = np.bincount(group)
-    walls = np.flatnonzero((sizes >= 10) & (sizes <= 60))[::6]
-    alone = np.flatnonzero(sizes == 1)[::60]
+    walls = np.flatnonzero((sizes >= 10) & (sizes <= 60))[::12]
+    alone = np.flatnonzero(sizes == 1)[::120]
     chosen = np.flatnonzero(np.isin(group, np.concatenate([walls, alone])))
-    assert len(walls) > 20
+    assert len(walls) > 10
     links = find_links([files[i] for i in chosen])
     names = [f"{files[i].parent.name}/{files[i].name}" for i in chosen]
     found = connected_groups(len(chosen), links, numbers=run_numbers(names))
