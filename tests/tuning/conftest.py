@@ -2,7 +2,6 @@
 
 import csv
 import functools
-import gc
 import json
 import math
 import signal
@@ -55,13 +54,6 @@ def patches(count, seed):
 
 def small_data():
     return CrackData.from_arrays(patches(48, 1), patches(16, 2), patches(4, 3), batch_size=4)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_search_for_garbage():
-    """Leaves alone what was imported: to look through it while Keras traces takes a fifth more."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
