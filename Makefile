@@ -11,10 +11,10 @@ SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -n
 # (its oracles, journal, tables) hold no code that does; the command line does by way of these, and
 # tests/crackdet/cli/test_backends.py runs it on each.
 BACKEND_TESTS := $(addprefix tests/,$(addprefix crackdet/,layers models engines features training \
-	evaluation inference) $(addprefix tuning/,test_hypermodel.py test_pruning.py test_search.py \
-	test_trial.py executors/test_processes.py))
+	evaluation inference) $(addprefix tuning/,test_hypermodel.py test_trial.py \
+	executors/test_processes.py))
 
-.PHONY: demo test test-jax test-torch test-search test-jobs test-rest clean
+.PHONY: demo test test-jax test-torch test-search test-jobs test-rest test-types clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/crackdet-installed
@@ -26,9 +26,8 @@ test: export OMP_NUM_THREADS := 1
 test: $(VENV)/crackdet-installed $(VENV)/tools-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(MAKE) --no-print-directory --output-sync -j2 \
-		test-rest test-jax test-jobs test-search test-torch
+		test-rest test-jax test-types test-jobs test-search test-torch
 
 # JAX spends most of the time of a test on compiling; unoptimized code takes a third less, and what
 # was compiled for one test serves others.
@@ -44,6 +43,9 @@ test-search: $(VENV)/tools-installed
 
 test-jobs: $(VENV)/tools-installed
 	$(BIN)/pytest tests/crackdet/cli tests/examples
+
+test-types: $(VENV)/tools-installed
+	$(BIN)/mypy
 
 test-rest: $(VENV)/tools-installed
 	$(BIN)/pytest --ignore tests/tuning --ignore tests/crackdet/cli --ignore tests/examples
