@@ -15,6 +15,10 @@ from crackdet.models import MAX_DEPTH, mobilenet_v2_classifier, split_at
 
 openvino = pytest.importorskip("openvino")
 
+# A graph is read from layers' settings and weights, which are the same on every backend;
+# `test_engines.py` compares a network on each.
+pytestmark = pytest.mark.slow
+
 
 def computed(network: keras.Model, image: np.ndarray) -> np.ndarray:
     # The hint matters on processors that would compute with bfloat16 by default.

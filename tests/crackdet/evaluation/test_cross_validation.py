@@ -31,6 +31,9 @@ from tests.tiny import make_model, part
 
 __all__ = ["make_model"]
 
+# Folds are trained on every backend in `training/test_folds.py` and by the whole job.
+pytestmark = pytest.mark.slow
+
 OPTIONS: dict[str, Any] = {
     "folds": 3, "epochs": 6, "learning_rate": 3e-2, "views": 1, "bootstrap": 20, "verbose": 0,
 }  # fmt: skip

@@ -53,6 +53,7 @@ def test_a_preset_comes_back(make_classifier, images, presets_folder) -> None:
     np.testing.assert_array_equal(predict(again, images), predict(loaded, images))
 
 
+@pytest.mark.slow
 def test_saving_again_replaces_and_leaves_nothing_behind(make_classifier, presets_folder) -> None:
     model = make_classifier()
     save_preset(model, presets_folder / "tiny", {"threshold": 0.1}, alpha=0.35)
@@ -64,6 +65,7 @@ def test_saving_again_replaces_and_leaves_nothing_behind(make_classifier, preset
     assert [path.name for path in presets_folder.iterdir()] == ["tiny"]
 
 
+@pytest.mark.slow
 def test_a_failed_save_keeps_the_preset_that_stood_there(make_classifier, presets_folder) -> None:
     model = make_classifier()
     save_preset(model, presets_folder / "tiny", CARD, alpha=0.35)
@@ -105,6 +107,7 @@ def test_another_alpha_is_refused(make_classifier, presets_folder) -> None:
         save_preset(make_classifier(), presets_folder / "tiny", CARD, alpha=0.5)
 
 
+@pytest.mark.slow
 def test_arguments_must_match_the_preset(make_classifier, presets_folder) -> None:
     save_preset(make_classifier(), presets_folder / "tiny", CARD, alpha=0.35)
     for wrong in ({"alpha": 1.0}, {"num_classes": 3}):
@@ -130,6 +133,7 @@ def test_a_folder_without_config_is_no_preset(presets_folder) -> None:
     assert preset_names() == []
 
 
+@pytest.mark.slow
 def test_shipped_presets_are_complete() -> None:
     for name in preset_names():
         folder = preset.preset_folder(name)

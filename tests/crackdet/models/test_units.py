@@ -10,6 +10,7 @@ from crackdet.models.units import unit_of, without_augmentation
 from tests.standin import standin_classifier
 
 DEPTHS = range(MAX_DEPTH + 1)
+SLOW = pytest.mark.slow
 
 
 def outputs(model: keras.Model, inputs, training: bool = False) -> np.ndarray:
@@ -43,7 +44,7 @@ def test_units_are_counted_from_the_top(model: keras.Model) -> None:
     assert names == ["image", "preprocessing", "pooling", "dropout", "predictions"]
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("depth", [0, 9, 18])
 def test_batch_normalization_never_moves(model, images, expected, depth: int) -> None:
     set_unfreeze_depth(model, depth)
     np.testing.assert_allclose(outputs(model, images, training=True), expected, atol=1e-6)
@@ -62,7 +63,10 @@ def test_trainable_weights_per_depth(model: keras.Model, depth: int) -> None:
     assert len(model.trainable_weights) == expected
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize(
+    "depth",
+    [depth if depth in (0, 2, 9, 18) else pytest.param(depth, marks=SLOW) for depth in DEPTHS],
+)
 def test_suffix_of_prefix_is_the_model(model, images, expected, depth: int) -> None:
     set_unfreeze_depth(model, depth)
     prefix, suffix = split_at(model, depth)
@@ -71,7 +75,7 @@ def test_suffix_of_prefix_is_the_model(model, images, expected, depth: int) -> N
     assert {id(w) for w in suffix.trainable_weights} == {id(w) for w in model.trainable_weights}
 
 
-@pytest.mark.parametrize("depth", [0, 2, 18])
+@pytest.mark.parametrize("depth", [0, 2, pytest.param(18, marks=pytest.mark.slow)])
 def test_training_the_suffix_trains_the_units_of_the_model_itself(
     make_classifier, images, depth: int
 ) -> None:

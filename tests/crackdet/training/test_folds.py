@@ -161,6 +161,7 @@ def test_folds_start_alike_judge_what_they_have_not_seen_and_go_on_after_a_stop(
     assert (tmp_path / "history.csv").exists()
 
 
+@pytest.mark.slow
 def test_folds_are_painted_and_measured_under_stress(
     make_model: Callable[..., keras.Model],
     images: ImageSplit,

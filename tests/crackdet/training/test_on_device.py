@@ -37,7 +37,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize(("depth", "views"), [(0, 2), (2, 1)])
+@pytest.mark.parametrize(("depth", "views"), [(0, 2), pytest.param(2, 1, marks=pytest.mark.slow)])
 def test_training_on_the_device_is_training_from_disk(
     depth: int,
     views: int,

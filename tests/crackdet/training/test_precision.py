@@ -67,7 +67,9 @@ def exact(make_model: MakeModel, data: CrackData, cache: FeatureCache) -> list[f
     return fit(model, data, views=1, cache=cache, **PLAIN).history["val_loss"]
 
 
-@pytest.mark.parametrize("views", [1, None], ids=["features", "images"])
+@pytest.mark.parametrize(
+    "views", [1, pytest.param(None, marks=pytest.mark.slow)], ids=["features", "images"]
+)
 def test_a_training_in_bfloat16_comes_near_and_leaves_float32(
     views: int | None,
     exact: list[float],

@@ -27,6 +27,7 @@ def test_every_backend_draws_the_same() -> None:
     np.testing.assert_array_equal(numpy(fork.choice([1.0, 2.0, 3.0], (3,))), [[0, 2, 2], [2, 2, 1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [[0], [2, 1, 0], [3, 3, 0, 1, 2]])
 def test_an_image_draws_the_same_in_every_batch(batch: list[int]) -> None:
     keys = np.arange(8, dtype="int32").reshape(4, 2)
@@ -39,6 +40,7 @@ def test_an_image_draws_the_same_in_every_batch(batch: list[int]) -> None:
     np.testing.assert_allclose(field(batch), field([0, 1, 2, 3])[batch], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_streams_are_independent_and_one_more_draw_moves_no_fork() -> None:
     stream = draws(2000)
     rows = [stream.uniform(), stream.uniform(), stream.fork("a").uniform()]
@@ -57,6 +59,7 @@ def test_streams_are_independent_and_one_more_draw_moves_no_fork() -> None:
         assert abs(np.corrcoef(pixels.ravel(), moved.ravel())[0, 1]) < 4 / np.sqrt(pixels.size)
 
 
+@pytest.mark.slow
 def test_moments() -> None:
     stream = draws(200)
     unit = numpy(stream.uniform(shape=(500,)))

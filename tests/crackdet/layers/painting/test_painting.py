@@ -40,6 +40,7 @@ def paint() -> Painter:
     return make_painter(painting(masks=True), (32, 32))
 
 
+@pytest.mark.slow
 def test_an_image_is_painted_alike_beside_any_others(paint: Painter) -> None:
     images, labels = batch(6).values()
     whole = paint(images, labels, keys(6))
@@ -63,6 +64,7 @@ def test_labels_follow_the_cracks_and_masks_tell_them(paint: Painter) -> None:
     assert not painting().masks
 
 
+@pytest.mark.slow
 def test_a_layer_paints_the_same_whatever_stands_beside_it() -> None:
     camera = RandomCamera(faults=["exposure"])
     alone = painted(Painting([camera]), batch(), keys())["images"]

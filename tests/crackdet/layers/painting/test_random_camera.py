@@ -54,6 +54,7 @@ def test_lens_blurs_a_dot_and_loses_no_light() -> None:
     assert 0.1 < (coarse.max(axis=(1, 2, 3)) < 190).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_light_and_tone_stay_within_their_limits() -> None:
     grey = flat(100)
     light = taken(grey, "exposure")[:, 0, 0, 0] / 100
@@ -72,6 +73,7 @@ def test_light_and_tone_stay_within_their_limits() -> None:
     assert np.abs(np.diff(dimmed, axis=1)).max() < 200 * 0.15 * 2 * 2 * 2 / SIZE
 
 
+@pytest.mark.slow
 def test_colours_change_and_brightness_stays() -> None:
     images = flat(150, 100, 50)
     colours = taken(images, "saturation")
@@ -85,6 +87,7 @@ def test_colours_change_and_brightness_stays() -> None:
     np.testing.assert_allclose(cast[:, 0] * cast[:, 2], 1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_noise_is_larger_where_it_is_light_and_sometimes_coarse() -> None:
     dark, light = flat(25), flat(200)
     noisy = taken(light, "noise") - light
@@ -100,7 +103,7 @@ def test_noise_is_larger_where_it_is_light_and_sometimes_coarse() -> None:
     np.testing.assert_allclose(neighbours[~fine], 0.5, atol=0.12)
 
 
-@pytest.mark.parametrize("quality", [20, 75])
+@pytest.mark.parametrize("quality", [20, pytest.param(75, marks=pytest.mark.slow)])
 def test_compression_is_that_of_libjpeg(quality: int) -> None:
     luma = np.add.outer(np.linspace(60, 190, 27), 20 * np.sin(np.arange(33) / 2))
     luma[:, 12] = 20

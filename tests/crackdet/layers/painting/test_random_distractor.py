@@ -55,6 +55,7 @@ def test_every_family_is_seen_alone_and_stays_in_range(name: str) -> None:
     assert (np.abs(painted - IMAGES).max((1, 2, 3)) > 4).sum() >= 4
 
 
+@pytest.mark.slow
 def test_an_image_is_painted_alike_whatever_stands_beside_it() -> None:
     forward = paint(IMAGES, KEYS, rate=1.0)
     backward = paint(IMAGES[::-1].copy(), KEYS[::-1].copy(), rate=1.0)
@@ -67,6 +68,7 @@ def test_families_to_be_judged_by_are_painted_only_if_they_are_named() -> None:
     assert not set(rust) & set(tones)
 
 
+@pytest.mark.slow
 def test_strength_0_changes_nothing_and_a_half_about_half_as_much() -> None:
     assert (paint(IMAGES, KEYS, rate=1.0, strength=0.0) == IMAGES).all()
     full, half = (
@@ -76,7 +78,7 @@ def test_strength_0_changes_nothing_and_a_half_about_half_as_much() -> None:
     assert 0.35 < half / full < 0.75
 
 
-@pytest.mark.parametrize("upright", [0.0, 1.0])
+@pytest.mark.parametrize("upright", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_line_is_as_wide_as_it_says_at_any_angle(upright: float) -> None:
     look = Lines(
         upright=(upright, upright),

@@ -26,6 +26,7 @@ def test_the_whole_image_stays_in_view_with_its_mask_and_label() -> None:
         assert (outputs["masks"].sum(axis=(1, 2, 3)) > 0.9 * 9 / 4).all()
 
 
+@pytest.mark.slow
 def test_lines_become_thinner_and_fainter() -> None:
     images = np.full((*SHAPE, 3), 200, "float32")
     images[:, :, 11:13] = 100
@@ -42,12 +43,14 @@ def test_lines_become_thinner_and_fainter() -> None:
     assert deepest.min() < 62
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nothing", [{"rate": 0.0}, {"factor": 1.0, "stretch": 0.0}])
 def test_changes_nothing_when_told_so(nothing) -> None:
     images = np.random.default_rng(0).uniform(0, 255, (*SHAPE, 3)).astype("float32")
     np.testing.assert_allclose(zoomed(images, **nothing)["images"], images, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_flat_walls_and_unknown_masks_stay() -> None:
     images = np.full((*SHAPE, 3), -255, "float32")  # as masks: -1
     np.testing.assert_allclose(zoomed(images)["masks"], -1, atol=1e-5)
