@@ -64,12 +64,14 @@ def differences_at_every_depth(
     return found
 
 
+@pytest.mark.slow
 def test_every_depth_is_exact_with_untrained_weights(
     make_mobilenet: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
     differences_at_every_depth(make_mobilenet(), data, cache)
 
 
+@pytest.mark.slow
 def test_every_depth_is_exact_with_real_weights(
     shared: Callable[[str], Path], data: CrackData, cache: FeatureCache
 ) -> None:
@@ -80,18 +82,20 @@ def test_every_depth_is_exact_with_real_weights(
 
 
 @pytest.mark.parametrize(
-    "depth", [pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 6]
+    ("network", "depth"),
+    [("make_model", 0), pytest.param("make_mobilenet", 6, marks=pytest.mark.slow)],
 )
 def test_cached_and_plain_trainings_have_one_loss_curve(
-    make_mobilenet: MakeModel, data: CrackData, cache: FeatureCache, depth: int
+    network: str, depth: int, request: pytest.FixtureRequest, data: CrackData, cache: FeatureCache
 ) -> None:
+    make: MakeModel = request.getfixturevalue(network)
     options: dict[str, Any] = {
         "epochs": 3, "head_epochs": 1, "patience": None, "verbose": 0, "seed": 5,
     }  # fmt: skip
     if not depth:
         options["head_epochs"] = 3
-    plain = fit(make_mobilenet(depth), data, **options).history
-    model = make_mobilenet(depth)
+    plain = fit(make(depth), data, **options).history
+    model = make(depth)
     cached = fit(model, data, views=1, cache=cache, **options).history
     assert max(plain["loss"]) / min(plain["loss"]) > 1.1, "the curve is no straight line"
     # The loss moves with the features to first order, so by a few half units, and by as much
@@ -106,6 +110,7 @@ def test_cached_and_plain_trainings_have_one_loss_curve(
     assert whole["accuracy"] == pytest.approx(cached["val_accuracy"][best], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_features_beyond_float16_are_refused_and_leave_nothing_wrong(
     make_mobilenet: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
