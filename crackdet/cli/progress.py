@@ -1,9 +1,12 @@
 """A progress bar for long steps, on stderr so that results can be piped."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 Progress = Callable[[int, int, str], None]  # (done, total, what is being done)
+
+REDRAWN_SECONDS = 0.1
 
 
 @contextlib.contextmanager
@@ -16,15 +19,20 @@ def shown_progress(verbose: int) -> Iterator[Progress | None]:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    bars = Bars(console=Console(stderr=True))
+    # Redrawn here, not by a thread: while TFDS is imported, a thread that imports fails.
+    bars = Bars(console=Console(stderr=True), auto_refresh=False)
     tasks: dict[str, TaskID] = {}
+    drawn = 0.0
 
     def progress(done: int, total: int, text: str) -> None:
+        nonlocal drawn
         if not tasks:
             bars.start()  # not before: a bar that shows nothing leaves an empty line
         if text not in tasks:
             tasks[text] = bars.add_task(text)
-        bars.update(tasks[text], completed=done, total=total)
+        due = done == total or time.monotonic() - drawn > REDRAWN_SECONDS
+        bars.update(tasks[text], completed=done, total=total, refresh=due)
+        drawn = time.monotonic() if due else drawn
 
     try:
         yield progress
