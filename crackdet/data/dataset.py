@@ -110,6 +110,17 @@ class CrackData:
         notes = f"{self.notes}\n{note}" if self.notes else note
         return dataclasses.replace(self, train=train, notes=notes, fingerprint="")
 
+    def content_keys(self) -> dict[str, list[str]]:
+        """Returns the content keys of all pictures by split, and those of no split with train's.
+
+        What `with_train_images` leaves out is of the walls that it keeps: who was trained on one
+        has met the other.
+        """
+        keys = {name: list(split.digests) for name, split in self.splits.items()}
+        held = {digest for digests in keys.values() for digest in digests}
+        keys["train"] += [str(key) for key in self.train.universe if str(key) not in held]
+        return keys
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Returns the number of pictures by split and class name."""
         return {

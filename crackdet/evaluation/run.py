@@ -211,7 +211,6 @@ def evaluate_run(
     if stress is not None:
         unsure["stress"] = detector.unsure(choosing_inputs)
     del familiar, inputs, choosing_inputs
-    digests = {name: split.digests for name, split in data.splits.items()}
     write_model(
         run_dir,
         model,
@@ -221,7 +220,7 @@ def evaluate_run(
         temperature,
         facts=data.facts(),
         trained_on=data.train,
-        known=KnownImages.of(digests, started_from),
+        known=KnownImages.of(data.content_keys(), started_from),
         statistics=statistics,
     )
 

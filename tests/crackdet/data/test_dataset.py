@@ -66,6 +66,11 @@ def test_fewer_train_images_are_other_data_that_say_so(data: CrackData) -> None:
     assert fewer.fingerprint != data.fingerprint
     assert fewer.validation is data.validation
     assert data.with_train_images(6) is data
+    # A model of the four knows the walls of the other two.
+    known = fewer.content_keys()
+    assert {name: sorted(keys) for name, keys in known.items()} == {
+        name: sorted(split.digests) for name, split in data.splits.items()
+    }
 
 
 def test_images_of_any_size_groups_and_class_names() -> None:
