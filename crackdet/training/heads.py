@@ -88,7 +88,7 @@ def fit_heads(
 
     Example:
 
-    >>> first = crackdet.models.mobilenet_v2_classifier((96, 96), weights="concrete", seed=0)
+    >>> first = crackdet.models.mobilenet_v2_classifier((96, 96), weights="imagenet", seed=0)
     >>> second = crackdet.models.replace_head(first, dropout=0.5, seed=1)
     >>> histories = fit_heads(
     ...     [first, second], data, learning_rates=[1e-3, 1e-4], seeds=[0, 1], cache=cache, epochs=2)
