@@ -93,12 +93,16 @@ def test_own_photos_and_the_metrics_of_their_run(root: Path, place: Path) -> Non
     assert "test images are wrong" in out
     assert "evaluation:" in out
 
-    out = run(root, place, "ship_preset.py", "mine", "--out", "preset")
+    site = {"site": "north", "n": 4, "positives": 1, "auroc": 0.9}
+    (place / "sites.json").write_text(json.dumps({"sites": [site]}), "utf-8")
+    elsewhere = ("--elsewhere", "sites.json")
+    out = run(root, place, "ship_preset.py", "mine", "--out", "preset", *elsewhere)
     assert "Wrote preset: " in out
     card = json.loads((place / "preset" / "card.json").read_text("utf-8"))
     metrics = json.loads((place / "mine" / "metrics.json").read_text("utf-8"))
     assert card["threshold"] == metrics["threshold"]
     assert card["test"]["accuracy"] == metrics["after"]["test"]["accuracy"]
+    assert [each["auroc"] for each in card["elsewhere"]] == [0.9]
 
 
 def test_paint_patches(root: Path, place: Path) -> None:

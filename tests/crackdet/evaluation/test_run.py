@@ -22,7 +22,8 @@ from crackdet.evaluation import (
     fit_temperature,
     metrics_row,
 )
-from crackdet.files import read_csv
+from crackdet.evaluation.model_card import model_card
+from crackdet.files import read_csv, write_json
 from crackdet.inference import load_classifier
 from crackdet.layers import augmentation
 from crackdet.models import feature_statistics
@@ -143,6 +144,26 @@ def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_cla
     cracked = (labels == 1) & rust & (stress.severities == 3)
     missed = scores[cracked][0] < metrics["threshold"]
     assert samples["stress_wrong"][shown.index(("rust", 3))] == missed
+    _check_card(tmp_path, metrics)
+
+
+def _check_card(run_dir, metrics):
+    """A model card holds of a painted run what a reader asks for, and nothing that is drawn."""
+    options = {"options": {"painting": 1.0}, "versions": {}}
+    write_json(run_dir / "config.json", options)
+    card = model_card(run_dir, [{"site": "north", "n": 4, "positives": 1, "auroc": 0.9}])
+    assert card["stress"]["score"] == metrics["stress"]["score"]
+    assert card["stress"]["auroc_by_family"].keys() == {"rust", "twigs"}
+    found = card["detection"]["contrasts"]["0.3"]
+    assert found["a90"] == metrics["detection"]["contrasts"]["0.3"]["a90"]
+    assert not found.keys() & {"curve", "observed"}
+    detector = OutOfDistribution.of(feature_statistics(run_dir))
+    assert card["unsure_limit"] == detector.limit
+    (point,) = [each for each in card["operating_points"] if each["asked"] == {"recall": 0.9}]
+    assert point["threshold"] == load_classifier(run_dir, recall=0.9).threshold
+    assert "painted" in card["limits"]
+    assert card["elsewhere"][0]["data"] == "north (1 cracked, 3 sound)"
+    assert json.loads(json.dumps(card)) == card
 
 
 def test_the_saved_model_is_the_one_that_was_measured(result, data):
