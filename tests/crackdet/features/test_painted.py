@@ -110,7 +110,7 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same(
     ("layer", "known"),
     [
         (RandomSimilarity(turn=30.0), True),
-        (RandomIllumination(), True),
+        pytest.param(RandomIllumination(), True, marks=pytest.mark.slow),
         (keras.layers.Rescaling(0.5), False),
     ],
 )

@@ -128,6 +128,7 @@ def test_a_head_that_diverges_is_told_and_leaves_the_others_alone(
     assert not np.array_equal(weights_of(models[2])[0], untrained)
 
 
+@pytest.mark.slow
 def test_a_head_that_is_given_up_stops_there(
     classifier: keras.Model, data: CrackData, cache: FeatureCache
 ) -> None:

@@ -67,6 +67,7 @@ def test_the_loss_under_stress_decides(
         np.testing.assert_allclose(found.history[name], expected, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_images_are_painted_live(
     make_model: MakeModel, data: CrackData, cache: FeatureCache
 ) -> None:
