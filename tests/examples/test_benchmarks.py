@@ -3,31 +3,21 @@
 import argparse
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from crackdet.cli import main
 
-def run(root: Path, place: Path, name: str, *options: str) -> str:
-    done = subprocess.run(
-        [sys.executable, root / "examples" / "benchmarks" / name, *options],
-        cwd=place,
-        # The data sets that other tests of this session have built serve here too.
-        env={"TFDS_DATA_DIR": str(place / "tfds"), **os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout
+Run = Callable[..., str]
 
 
 def benchmark(root: Path, name: str) -> ModuleType:
@@ -46,10 +36,10 @@ def measuring(root: Path) -> ModuleType:
 
 
 @pytest.mark.slow
-def test_painting_speed(root: Path, tmp_path: Path) -> None:
+def test_painting_speed(run: Run, tmp_path: Path) -> None:
     small = ("--batch-size", "2", "--image-size", "32", "--rounds", "1", "--out", "figures.json")
     only = ("--only", "RandomZoomOut", "augmentation()")
-    out = run(root, tmp_path, "painting_speed.py", *small, *only)
+    out = run(tmp_path, "benchmarks/painting_speed.py", *small, *only)
     rows = json.loads((tmp_path / "figures.json").read_text("utf-8"))["rows"]
     assert {row["part"] for row in rows} == {"compiled", "eager"}
     assert {"RandomZoomOut", "augmentation()"} < {row["what"] for row in rows}
@@ -57,8 +47,18 @@ def test_painting_speed(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_gpu(root: Path, tmp_path: Path) -> None:
-    out = run(root, tmp_path, "gpu.py", "--small", "--out", "figures.json")
+@pytest.mark.usefixtures("standins")
+def test_gpu(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.run
+
+    def started(command: list[str], **options: Any) -> Any:
+        if command[1:3] != ["-m", "crackdet"]:
+            return start(command, **options)
+        return subprocess.CompletedProcess(command, main(command[3:]), "", "")
+
+    monkeypatch.setattr(subprocess, "run", started)
+    monkeypatch.setattr("crackdet.report.report.draw", lambda run: [])  # takes seconds
+    out = run(tmp_path, "benchmarks/gpu.py", "--small", "--out", "figures.json")
     assert out.splitlines()[-1] == "cpu: ok"
     found = json.loads((tmp_path / "figures.json").read_text("utf-8"))
     assert found["machine"]["gpu"] is None
@@ -71,9 +71,10 @@ def test_gpu(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_search_speed(root: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("standins")
+def test_search_speed(run: Run, tmp_path: Path) -> None:
     options = ("--quick", "--image-size", "32", "--images", "32", "--trials", "2", "--epochs", "1")
-    out = run(root, tmp_path, "search_speed.py", *options, "--parts", "mixed", "answer")
+    out = run(tmp_path, "benchmarks/search_speed.py", *options, "--parts", "mixed", "answer")
     assert "Folder: runs/search-speed-1\n" in out
     assert (tmp_path / "runs" / "search-speed-1" / "mixed-crackdet" / "trials.csv").is_file()
     told = [line for line in out.splitlines() if line.startswith("answer: ")]
@@ -213,6 +214,7 @@ def test_unlike_training(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("demo")
 def test_unseen_sites(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(root / "examples" / "benchmarks")
     unseen = benchmark(root, "unseen_sites")
