@@ -16,7 +16,7 @@ TINY = [
     *("--image-size", "32", "--weights", "concrete", "--batch-size", "16"),
     *("--validation-fraction", "0.25", "--test-fraction", "0.25", "--verbose", "0"),
 ]
-TINY_SEARCH = ["--max-trials", "2", "--search-epochs", "1", "--tuner", "random"]
+TINY_SEARCH = ["--max-trials", "2", "--search-epochs", "1", "--tuner", "random", "--workers", "1"]
 TINY_FIT = ["--epochs", "1", "--views", "1", "--bootstrap", "20"]
 
 

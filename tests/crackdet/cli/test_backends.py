@@ -31,6 +31,9 @@ class WithoutTensorFlow(PathFinder):
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutTensorFlow
 
 from crackdet.cli import main
+from tfds_builder.concrete_cracks import concrete_cracks_dataset_builder
+
+concrete_cracks_dataset_builder.DEMO_IMAGES = 160
 
 for words in json.loads(sys.argv[1]):
     assert main([*words, "--debug"]) == 0, words
@@ -61,7 +64,7 @@ def test_the_whole_job_needs_no_tensorflow(
     np.save(tmp_path / "images.npy", read_images(paths, 64, map(str, paths)))
     theirs = mobilenet_v2_classifier(64, weights="concrete")
     theirs.save(tmp_path / "theirs.keras")
-    data = ["demo", "--data-dir", "built"] if source == "demo" else [str(folder)]
+    data = ["demo", "--data-dir", "built"] if source == "demo" else [str(folder), "--folds", "2"]
     commands = [
         ["run", "--data", *data, "--out", "run", *TINY_RUN],
         ["predict", str(paths[0]), "--model", "run"],

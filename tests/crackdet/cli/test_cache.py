@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crackdet import models
 from crackdet.features.store import FeatureStore, FeatureTable
 from crackdet.features.store.store import FILLING_LOCK
 from tests.crackdet.cli.conftest import TINY, TINY_FIT, Outcome
+from tests.standin import standin_classifier
 
 Command = Callable[..., Outcome]
 
@@ -97,8 +99,10 @@ def test_what_is_no_cache_is_refused(crackdet: Command, tmp_path: Path) -> None:
 
 
 def test_a_run_without_room_for_features_still_ends(
-    crackdet: Command, folder: Path, tmp_path: Path
+    crackdet: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(models, "new_classifier", standin_classifier)
+    monkeypatch.setattr("crackdet.report.report.draw", lambda run: [])  # takes seconds
     small = ("--cache-gb", "0.00001")
     outcome = crackdet(
         "train", "--data", folder, "--out", tmp_path / "run", *TINY, *TINY_FIT, *small
