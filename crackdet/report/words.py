@@ -105,11 +105,7 @@ def detection_lines(found: Row) -> list[str]:
         f"Of contrast {contrast}, {_detected(facts, found['side'])}"
         for contrast, facts in found["contrasts"].items()
     ]
-    alarms = found["false_alarms"]
-    return [
-        *lines,
-        f"Without a crack {percent(alarms['rate'])} of the {alarms['n']:,} patches raise an alarm.",
-    ]
+    return [*lines, _without_cracks(found)]
 
 
 def detection_line(found: Row) -> str:
@@ -118,7 +114,15 @@ def detection_line(found: Row) -> str:
     Args:
         found: `detection` of metrics.json, or of a model card.
     """
-    return f"Of cracks painted on validation, {_detected(found['overall'], found['side'])}"
+    detected = _detected(found["overall"], found["side"])
+    return f"Of cracks painted on validation, {detected} {_without_cracks(found)}"
+
+
+def _without_cracks(found: Row) -> str:
+    alarms = found["false_alarms"]
+    return (
+        f"Without a crack {percent(alarms['rate'])} of the {alarms['n']:,} patches raise an alarm."
+    )
 
 
 def _detected(facts: Row, side: int) -> str:

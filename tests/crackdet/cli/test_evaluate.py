@@ -65,6 +65,7 @@ def test_a_run_is_judged_on_its_own_test_split(
         assert row["trivial"]["accuracy"] == row["accuracy"]
         assert "% where 1 % are cracked" in out
         assert "Of cracks painted on validation, a crack of" in out
+        assert "Without a crack 0.00 % of the 1 patches raise an alarm." in out
     assert "Left out" in out
     assert row["images"]["left_out"] == row["images"]["trained_on"] + row["images"]["tuned_on"]
     assert row["images"]["judged"] == row["n"]
