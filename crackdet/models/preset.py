@@ -77,8 +77,9 @@ def preset_card(name: str) -> dict[str, Any]:
 
     Returns:
         What `save_preset` was given: data, split, figures, licences, date; `threshold`, the
-        probability of class 1 from which an image counts as positive; `limits`, in words; and
-        `elsewhere`, its figures on sites that it was not trained on.
+        probability of class 1 from which an image counts as positive, and `operating_points`, what
+        others promise; `stress` and `detection`, its figures under stress and by crack width;
+        `limits`, in words; and `elsewhere`, its figures on sites that it was not trained on.
 
     Raises:
         CrackdetError: If there is no such preset.
