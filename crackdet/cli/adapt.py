@@ -13,6 +13,7 @@ from crackdet.cli.tables import aligned
 from crackdet.errors import CrackdetError
 from crackdet.keras_import import import_keras
 from crackdet.runs import files
+from crackdet.runs.folder import check_out
 
 if TYPE_CHECKING:
     from crackdet.data import CrackData, ImageSplit
@@ -62,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
 def execute(arguments: Namespace) -> None:
     """Adapts, prints before and after, and writes the model where it is better."""
     folder = Path(arguments.out)
-    _check_free(folder)
+    check_out(folder, files.ADAPTATION, "adapted model")
     import_keras()
     from crackdet.evaluation.adaptation import adapt, write_adapted
     from crackdet.features import FeatureCache
@@ -103,17 +104,6 @@ def execute(arguments: Namespace) -> None:
         print(adapted.choice.caution)
     print(f"Model: {folder / files.MODEL}")
     stages.say(f"Next: crackdet predict photo.jpg --model {folder}")
-
-
-def _check_free(folder: Path) -> None:
-    """Refuses a folder that holds other things than an earlier adaptation."""
-    if folder.exists() and not folder.is_dir():
-        raise CrackdetError(f"--out {folder} is a file: name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / files.ADAPTATION).exists():
-        raise CrackdetError(
-            f"--out {folder} holds files but no adapted model ({files.ADAPTATION} is missing): "
-            "name a new folder."
-        )
 
 
 def _load(

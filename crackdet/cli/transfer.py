@@ -13,6 +13,8 @@ from crackdet.cli.judging import add_threshold, add_unsure, classifier_of, load_
 from crackdet.cli.tables import aligned
 from crackdet.keras_import import import_keras
 from crackdet.progress import progress_bar
+from crackdet.runs import files
+from crackdet.runs.folder import check_out
 from crackdet.runs.record import flag, spelled
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ def execute(arguments: Namespace) -> None:
     """Prints a row for each site, and writes them when asked to."""
     if not arguments.data and not arguments.sites:
         raise cli.UsageError("Name the sites with --data, or a list of them with --sites.")
+    if arguments.out:
+        check_out(Path(arguments.out), files.SITES, "sites")
     import_keras()
     from crackdet.evaluation.sites import mean_auroc, transfer
     from crackdet.report.site_words import brief, mean_sentence, verdict
@@ -83,9 +87,10 @@ def execute(arguments: Namespace) -> None:
 
     classifier = classifier_of(arguments)
     options = cli.resolve(vars(arguments), "", ("bootstrap", "seed"))
+    # All are loaded before the first is judged: what cannot be loaded is told at once.
+    sites = [_load(arguments, source, classifier) for source in _sources(arguments)]
     results = []
-    for source in _sources(arguments):
-        site = _load(arguments, source, classifier)
+    for site in sites:
         with progress_bar(
             f"Judging {site.name}", site.images.num_images, visible=bool(arguments.verbose)
         ) as advance:
@@ -160,7 +165,6 @@ def _command(arguments: Namespace) -> str:
 def _write(arguments: Namespace, results: Sequence[Any], classifier: "Classifier") -> None:
     from crackdet.evaluation.sites import write_sites
     from crackdet.report import write_sites_report
-    from crackdet.runs import files
     from crackdet.runs.record import versions
 
     folder = Path(arguments.out)

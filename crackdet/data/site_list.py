@@ -45,12 +45,20 @@ def read_site_list(file: str | Path) -> list[SiteSource]:
     file = Path(file)
     try:
         text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CrackdetError(f"Cannot read the list of sites {file}: {error}.") from error
+    except OSError as error:
+        raise CrackdetError(
+            f"Cannot read the list of sites {file}: {error.strerror}. Check the path."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CrackdetError(
+            f"Cannot read the list of sites {file}: it is no text in UTF-8. Save it as CSV UTF-8."
+        ) from error
     header = text.split("\n", 1)[0]
-    rows = list(csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count)))
-    columns = [str(column).strip() for column in (rows[0] if rows else {})]
-    if "data" not in columns:
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    rows = [(reader.line_num, row) for row in reader]
+    columns = [column.strip() for column in reader.fieldnames or ()]
+    if not rows or "data" not in columns:
         raise CrackdetError(
             f"{file} lists no site: its first line names the columns, `data` and any of "
             f"{', '.join(name for name in COLUMNS if name != 'data')}; then a line for each site."
@@ -61,7 +69,13 @@ def read_site_list(file: str | Path) -> list[SiteSource]:
             f"{file} has a column {strange[0]!r}, which sites do not have: they have "
             f"{', '.join(COLUMNS)}."
         )
-    return [_source(file, number, row) for number, row in enumerate(rows, start=2)]
+    for number, row in rows:
+        if None in row or None in row.values():
+            raise CrackdetError(
+                f"{file}, line {number} has {'more' if None in row else 'fewer'} cells than the "
+                f"first line: a cell that holds {delimiter!r} needs quotes about it."
+            )
+    return [_source(file, number, row) for number, row in rows]
 
 
 def name_of(data: str) -> str:
@@ -69,9 +83,7 @@ def name_of(data: str) -> str:
     return Path(data).resolve().name if Path(data).is_dir() else data
 
 
-def _source(file: Path, number: int, row: dict[Any, Any]) -> SiteSource:
-    if None in row or None in row.values():
-        raise CrackdetError(f"{file}, line {number} has more or fewer cells than the first line.")
+def _source(file: Path, number: int, row: dict[str, str]) -> SiteSource:
     cells = {name.strip(): cell.strip() for name, cell in row.items()}
     if not cells["data"]:
         raise CrackdetError(f"{file}, line {number} names no data.")

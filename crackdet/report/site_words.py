@@ -91,13 +91,14 @@ def verdict(row: Row) -> str:
         return f"AUROC undefined: there is {what}."
     untrained = row["untrained"]
     name, bounds = FILTER_WORDS[untrained["best"]], untrained["gain_interval"]
-    said = {True: "better", False: "not shown to be better", None: "not to be compared"}
-    words = "worse" if bounds is not None and bounds[1] < 0 else said[untrained["better"]]
-    spread = "" if bounds is None else " [{:+.3f}, {:+.3f}]".format(*bounds)
-    return (
-        f"AUROC {number(row['auroc'])}, {words} than the best untrained filter ({name}, "
-        f"{number(untrained['auroc'][untrained['best']])}): {untrained['gain']:+.3f}{spread}."
-    )
+    best = f"{name}, {number(untrained['auroc'][untrained['best']])}"
+    own = f"AUROC {number(row['auroc'])}"
+    if bounds is None:
+        return f"{own}; too little to tell whether the best untrained filter ({best}) is worse."
+    words = "better" if untrained["better"] else "not shown to be better"
+    words = "worse" if bounds[1] < 0 else words
+    spread = "{:+.3f} [{:+.3f}, {:+.3f}]".format(untrained["gain"], *bounds)
+    return f"{own}, {words} than the best untrained filter ({best}): {spread}."
 
 
 def mean_sentence(own: float, untrained: float) -> str:

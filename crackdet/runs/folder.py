@@ -30,15 +30,8 @@ def open_folder(out: str, options: Mapping[str, Any]) -> Path:
     folder = Path(out)
     if escaped(out) != out:
         raise CrackdetError(f"--out {out} is no name in UTF-8: give the run's folder another one.")
-    if folder.exists() and not folder.is_dir():
-        raise CrackdetError(f"--out {out} is a file: name a folder.")
+    check_out(folder, CONFIG, "run")
     if not (folder / CONFIG).exists():
-        # A run that was stopped while its data loaded leaves its seconds alone.
-        left = folder.iterdir() if folder.is_dir() else ()
-        if any(path.name != SECONDS and not is_partial(path) for path in left):
-            raise CrackdetError(
-                f"--out {out} holds files but no run ({CONFIG} is missing): name a new folder."
-            )
         return folder
     earlier = read_json(folder / CONFIG)["options"]
     changes = [
@@ -52,6 +45,28 @@ def open_folder(out: str, options: Mapping[str, Any]) -> Path:
             "Give the same options to go on with it, or another --out."
         )
     return folder
+
+
+def check_out(folder: Path, mark: str, results: str) -> None:
+    """Refuses a place for results that holds something else, which they would stand among.
+
+    Args:
+        folder: It need not exist.
+        mark: The file that earlier results of the same kind hold.
+        results: What these are called, such as "run".
+
+    Raises:
+        CrackdetError: If the folder is a file, or holds other things.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise CrackdetError(f"--out {folder} is a file: name a folder.")
+    if not folder.is_dir() or (folder / mark).exists():
+        return
+    # A run that was stopped while its data loaded leaves its seconds alone.
+    if any(path.name != SECONDS and not is_partial(path) for path in folder.iterdir()):
+        raise CrackdetError(
+            f"--out {folder} holds files but no {results} ({mark} is missing): name a new folder."
+        )
 
 
 def is_new(folder: Path, fingerprint: str, options: Mapping[str, Any]) -> bool:

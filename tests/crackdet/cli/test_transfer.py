@@ -71,6 +71,9 @@ def test_sites_of_a_list_and_of_the_command_line(
         (("--data", "{patches}", "{patches}"), 2, "Two sites are called"),
         (("--sites", "{empty}"), 1, "lists no site"),
         (("--sites", "{strange}"), 1, "has a column 'license'"),
+        (("--sites", "{comma}"), 1, "line 2 has more cells than the first line: a cell that holds"),
+        (("--data", "{patches}", "--out", "{taken}"), 1, "holds files but no sites"),
+        (("--data", "{patches}", "nowhere"), 1, "Cannot find the data 'nowhere'"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(
@@ -84,7 +87,11 @@ def test_what_cannot_be_is_told_in_a_sentence(
 ) -> None:
     (tmp_path / "empty.csv").write_text("data\n", "utf-8")
     (tmp_path / "strange.csv").write_text("data,license\ndemo,CC0\n", "utf-8")
-    places = {name: tmp_path / f"{name}.csv" for name in ("empty", "strange")}
+    (tmp_path / "comma.csv").write_text("data,licence\ndemo,CC BY 4.0, mine\n", "utf-8")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "predictions.csv").touch()  # of a run, say
+    places: dict[str, Path] = {"taken": tmp_path / "taken"}
+    places |= {name: tmp_path / f"{name}.csv" for name in ("empty", "strange", "comma")}
     given = [word.format(patches=patches, **places) for word in words]
     done = crackdet("transfer", model, *given, *QUIET)
     assert done.code == code

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crackdet.report.site_words import verdict
 from crackdet.report.words import headline, interval, of_hundred, plural, written
 from crackdet.runs.record import spelled
 
@@ -71,6 +72,21 @@ def test_values_that_are_undefined_are_a_dash():
     assert written("auroc", 0.98765) == "0.9877"
     assert interval("recall", {"intervals": {"recall": None}}) == ""
     assert interval("recall", {"intervals": {"recall": [0.5, 1]}}) == "50.00 to 100.00"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        (None, "too little to tell whether the best untrained filter (contrast, 0.9000) is worse."),
+        ([-0.2, -0.1], "worse than the best untrained filter (contrast, 0.9000): -0.150 [-0.200"),
+        ([-0.2, 0.1], "not shown to be better than the best untrained filter"),
+    ],
+)
+def test_a_verdict_on_a_site_is_a_sentence(bounds, words):
+    """Of three patches it was "not to be compared than the best untrained filter"."""
+    untrained = {"best": "contrast", "auroc": {"contrast": 0.9}, "gain": -0.15}
+    untrained |= {"gain_interval": bounds, "better": None if bounds is None else False}
+    assert words in verdict({"auroc": 0.75, "untrained": untrained})
 
 
 def test_counts_agree_with_their_noun():
