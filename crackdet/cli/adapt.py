@@ -39,9 +39,9 @@ def add_parser(subparsers: Any) -> None:
         "adapt",
         help="adapt a classifier to a new site by a few labelled patches",
         description="Adapts a classifier's head to some 10 to 100 labelled patches of a new site, "
-        "near what it was and with a replay of what it was trained on. How far it goes is chosen "
-        "by cross-validation by photo, which also measures it before and after. A model that is "
-        "no better on the new site is not written, and the command fails.",
+        "near what it was and with a replay of what it was trained on. Cross-validation by photo "
+        "measures it before and after, and decides: a model that is no better on the new site is "
+        "not written, and the command fails.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL", help=cli.MODEL_HELP)
@@ -147,8 +147,6 @@ def _print(adapted: "Adapted") -> None:
         bounds = gain[f"{name}_interval"]
         spread = "" if bounds is None else " [{:+.4f}, {:+.4f}]".format(*bounds)
         print(f"{what} {gain[name]:+.4f}{spread}")
-    strength = "none" if adapted.strength is None else f"{adapted.strength:g}"
-    print(f"strength {strength}, chosen by log loss in {adapted.fold_of.max() + 1} folds")
     if adapted.forgotten is not None:
         print(
             "on features as its old training images had them: AUROC {:.4f} before, {:.4f} after, "

@@ -46,7 +46,7 @@ def given_groups(
     if group_by is not None:
         names = _names_by(keys, group_by)
         found.append(_numbered(names))
-        notes.append(_note(f"--group-by {group_by!r}", found[-1], "match"))
+        notes.append(_note(f"--group-by '{group_by}'", found[-1], "match"))
     if groups is not None:
         table = read_column(Path(groups), GROUP_COLUMNS, keys, folder)
         found.append(_numbered(table.values))
@@ -69,10 +69,10 @@ def compiled(group_by: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(group_by)
     except re.error as error:
-        raise UsageError(f"--group-by {group_by!r} is no regular expression: {error}.") from error
+        raise UsageError(f"--group-by '{group_by}' is no regular expression: {error}.") from error
     if not pattern.groups:
         raise UsageError(
-            f"--group-by {group_by!r} has no group: put what names the photo into parentheses, as "
+            f"--group-by '{group_by}' has no group: put what names the photo into parentheses, as "
             r"in '(DSC\d+)_'."
         )
     return pattern
@@ -84,7 +84,7 @@ def _names_by(keys: Sequence[str], group_by: str) -> list[str | None]:
     names = [match[1] if match else None for match in matches]
     if keys and not any(names):
         raise UsageError(
-            f"--group-by {group_by!r} matches none of the {len(keys)} pictures, whose paths are "
+            f"--group-by '{group_by}' matches none of the {len(keys)} pictures, whose paths are "
             f"such as {keys[0]}."
         )
     return names

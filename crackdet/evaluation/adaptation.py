@@ -23,8 +23,7 @@ from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.judged import CROSS_VALIDATION
 from crackdet.training.adapting import (
-    STRENGTHS,
-    Adaptation,
+    STRENGTH,
     Head,
     class_probabilities,
     prepare,
@@ -35,9 +34,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FOLDS = 5
-# How often the patches are dealt into folds anew when a strength is chosen: with few patches, one
-# dealing says little.
-_DEALINGS = 2
 _REPLAY_AGAIN = 1000  # features of each class on which forgetting is measured
 
 
@@ -47,12 +43,11 @@ class Adapted:
 
     Attributes:
         head: The adapted head. Its fit, which scales and shifts the old log-odds, calibrates it.
-        strength: How far it may go, see `crackdet.training.adapting`; None where no strength was
-            better on the new site than leaving the head as it is.
+        strength: How far it may go, see `crackdet.training.adapting`.
         choice: The threshold that suits the adapted model.
         before: The row of `metrics_row` of the old model at its own threshold.
-        after: That of the adapted one: each patch judged by a head that was fitted, its strength
-            and threshold chosen, without the patch's fold.
+        after: That of the adapted one: each patch judged by a head that was fitted, and a
+            threshold that was chosen, without the patch's fold.
         gain: `{"auroc": ..., "auroc_interval": ..., "log_loss": ..., "log_loss_interval": ...}`: by
             how much the area grew and the loss fell.
         forgotten: What replayed features of the old training images say, before and after:
@@ -67,7 +62,7 @@ class Adapted:
     """
 
     head: Head
-    strength: float | None
+    strength: float
     choice: ThresholdChoice
     before: dict[str, Any]
     after: dict[str, Any]
@@ -92,8 +87,6 @@ class Adapted:
     @property
     def why_not(self) -> str:
         """Why the adapted model is not to be kept, in words; empty where it is."""
-        if self.strength is None:
-            return "leaving the head as it is has the lowest cross-validated log loss"
         if self.gain["log_loss"] <= 0:
             return "its cross-validated log loss is no lower"
         share = self.after["positives"] / self.after["n"]
@@ -121,6 +114,7 @@ def adapt(
     cache: FeatureCache,
     *,
     statistics: FeatureStatistics | None = None,
+    strength: float = STRENGTH,
     threshold: float = 0.5,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
@@ -128,9 +122,9 @@ def adapt(
 ) -> Adapted:
     """Adapts a classifier's head to a few labelled patches of a new site.
 
-    The network below the head stays as it is. How far the head may go is what cross-validation by
-    photo on the new patches finds best, staying as it is among the choices; and the figures after
-    are of another cross-validation around that one, so that no patch has a say in what judges it.
+    The network below the head stays as it is, and so does the old head's part in the new one, up to
+    its scale and a shift. The figures after are cross-validated by photo, so that no patch has a
+    say in what judges it, and decide whether the new head is to be kept.
 
     Args:
         model: A classifier of `crackdet.models` with two classes. It is not changed: see
@@ -140,6 +134,7 @@ def adapt(
         statistics: What the old training images were to the head,
             `crackdet.models.feature_statistics(model)`: features drawn from them are replayed, so
             that less is forgotten. Without them only the old head's nearness holds.
+        strength: How far the new head may go, see `crackdet.training.adapting`.
         threshold: The old model's own, for the figures before.
         miss_cost: Cost of a missed crack in false alarms, see `choose_threshold`.
         bootstrap: Number of resamples of groups behind the intervals.
@@ -161,6 +156,7 @@ def adapt(
     >>> if adapted.better:
     ...     adapted.head.put_into(model)
     """
+    judged_together(images.labels, images.groups)  # refuses too few before the network runs
     old, features = Head.of(model), head_inputs(model, images, cache)
     return adapt_head(
         old,
@@ -168,6 +164,7 @@ def adapt(
         images.labels,
         images.groups,
         statistics=statistics,
+        strength=strength,
         threshold=threshold,
         miss_cost=miss_cost,
         bootstrap=bootstrap,
@@ -182,6 +179,7 @@ def adapt_head(
     groups: Ints,
     *,
     statistics: FeatureStatistics | None = None,
+    strength: float = STRENGTH,
     threshold: float = 0.5,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
@@ -196,20 +194,17 @@ def adapt_head(
             "measured."
         )
     detector = OutOfDistribution.of(statistics)
-    adaptation = prepare(old, features, labels, statistics, seed=seed)
+    adaptation = prepare(old, features, labels, statistics, strength=strength, seed=seed)
     everything = np.arange(labels.size)
     fold_of = deal(labels, units, FOLDS, seed)
     odds = np.empty(labels.size)
     for fold in range(fold_of.max() + 1):
-        rows, held_out = everything[fold_of != fold], everything[fold_of == fold]
-        strength = _best_strength(adaptation, features, rows, units, seed)
-        head = old if strength is None else adaptation.fit(rows, strength)
-        odds[held_out] = head.log_odds(features[held_out])
+        held_out = fold_of == fold
+        odds[held_out] = adaptation.fit(everything[~held_out]).log_odds(features[held_out])
     scores = class_probabilities(odds)[:, 1]
     thresholds = _thresholds(labels, scores, groups, fold_of, miss_cost)
 
-    strength = _best_strength(adaptation, features, everything, units, seed)
-    head = old if strength is None else adaptation.fit(everything, strength)
+    head = adaptation.fit(everything)
     choice = choose_threshold(
         labels,
         scores,
@@ -270,6 +265,8 @@ def write_adapted(
         about: What else `adaptation.json` says.
     """
     folder = Path(folder)
+    # It marks a finished adaptation: an older one must not stand beside a new model.
+    (folder / files.ADAPTATION).unlink(missing_ok=True)
     adapted.head.put_into(model)
     write_model(
         folder,
@@ -294,30 +291,6 @@ def write_adapted(
     )
     write_prediction_rows(folder / files.PREDICTIONS, zip(*columns, strict=True), further=("fold",))
     write_json(folder / files.ADAPTATION, {**(about or {}), **adapted.facts()})
-
-
-def _best_strength(
-    adaptation: Adaptation,
-    features: NDArray[np.float32],
-    rows: Ints,
-    units: Ints,
-    seed: int,
-) -> float | None:
-    """The strength of the least cross-validated log loss on some patches; None to stay."""
-    labels = adaptation.labels[rows]
-    losses: dict[float | None, float] = {None: _loss(labels, adaptation.old_odds[rows])}
-    losses |= dict.fromkeys(STRENGTHS, 0.0)
-    for dealing in range(_DEALINGS):
-        fold_of = deal(labels, units[rows], FOLDS - 1, seed + dealing)
-        odds = {strength: np.empty(rows.size) for strength in STRENGTHS}
-        for fold in range(fold_of.max() + 1):
-            own = fold_of == fold
-            for strength in STRENGTHS:
-                head = adaptation.fit(rows[~own], strength)
-                odds[strength][own] = head.log_odds(features[rows[own]])
-        for strength, each in odds.items():
-            losses[strength] += _loss(labels, each) / _DEALINGS
-    return min(losses, key=lambda each: losses[each])  # of equal ones the least change
 
 
 def _thresholds(

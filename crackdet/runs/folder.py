@@ -56,10 +56,12 @@ def check_out(folder: Path, mark: str, results: str) -> None:
         results: What these are called, such as "run".
 
     Raises:
-        CrackdetError: If the folder is a file, or holds other things.
+        CrackdetError: If the folder is a file or would be in one, or holds other things.
     """
-    if folder.exists() and not folder.is_dir():
-        raise CrackdetError(f"--out {folder} is a file: name a folder.")
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        what = "is a file" if there == folder else f"cannot be made, since {there} is a file"
+        raise CrackdetError(f"--out {folder} {what}: name a folder.")
     if not folder.is_dir() or (folder / mark).exists():
         return
     # A run that was stopped while its data loaded leaves its seconds alone.

@@ -19,8 +19,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # How far the new head's logits may go beyond what scaling and shifting the old ones does: about so
-# many, as the standard deviation that is expected beforehand. 0 only scales and shifts them.
-STRENGTHS = (0.0, 1.0, 4.0, 16.0)
+# many, as the standard deviation that is expected beforehand. It was chosen on sites that were made
+# of validation patches (`examples/benchmarks/adapting.py --pseudo`): the few patches of one site
+# say too little to choose it anew, and cross-validation that tried cost more than it gained.
+STRENGTH = 2.0
 # What is expected beforehand of the old logits' scale, around 1, and of their shift, around 0.
 _SCALE, _SHIFT = 1.0, 3.0
 # Features of each class that are drawn for the replay. Together they weigh as much as the patches.
@@ -83,7 +85,8 @@ class Adaptation:
         weights: How much each counts.
         new: How many of them are new patches.
         old_odds: What the old head says of them.
-        coordinates: Their features, standardized, in as many coordinates as there are rows at most.
+        coordinates: Their features, standardized, in as many coordinates as there are rows at most;
+            a typical row's have the length of the strength.
         axes: From a coordinate back to channels, `(coordinates, channels)`.
         centre: Features at which all coordinates are 0.
     """
@@ -97,31 +100,28 @@ class Adaptation:
     axes: Floats
     centre: Floats
 
-    def fit(self, rows: Ints, strength: float) -> Head:
+    def fit(self, rows: Ints) -> Head:
         """Returns the head that suits some of the new patches.
 
         Its log-odds are `scale * old + shift + change`: the change is linear in the standardized
-        features, with a Gaussian prior of standard deviation `strength` for a typical patch. The
-        most probable values minimize the log loss of the patches, that of the replay, which weighs
-        as much, and the squares that the priors give (Evgeniou & Pontil, "Regularized Multi-Task
-        Learning", KDD 2004, hold a new model near the old one so; Li, Grandvalet & Davoine, ICML
-        2018, call it L2-SP).
+        features, with a Gaussian prior whose standard deviation for a typical patch is the
+        strength. The most probable values minimize the log loss of the patches, that of the replay,
+        which weighs as much, and the squares that the priors give (Evgeniou & Pontil, "Regularized
+        Multi-Task Learning", KDD 2004, hold a new model near the old one so; Li, Grandvalet &
+        Davoine, ICML 2018, call it L2-SP).
 
         Args:
             rows: Which of the new patches.
-            strength: 0 scales and shifts the old log-odds alone.
         """
         chosen = np.concatenate([rows, np.arange(self.new, self.labels.size)])
         odds, coordinates = self.old_odds[chosen], self.coordinates[chosen]
         # Coefficients are in units of what is expected beforehand.
-        columns = [_SCALE * odds, np.full(odds.size, _SHIFT), *(strength * coordinates.T)]
-        if not strength:
-            columns = columns[:2]
+        columns = [_SCALE * odds, np.full(odds.size, _SHIFT), *coordinates.T]
         weights = self.weights[chosen]
         weights[rows.size :] *= rows.size / self.new
         found = _logistic(np.stack(columns, axis=1), self.labels[chosen], weights, odds)
         scale, shift = 1 + _SCALE * found[0], _SHIFT * found[1]
-        change = strength * found[2:] @ self.axes if strength else np.zeros_like(self.centre)
+        change = found[2:] @ self.axes
         half = np.stack([-change, change], axis=1) / 2
         moved = shift - change @ self.centre
         return Head(
@@ -141,6 +141,7 @@ def prepare(
     labels: ArrayLike,
     statistics: FeatureStatistics | None = None,
     *,
+    strength: float = STRENGTH,
     replayed: int = REPLAYED,
     seed: int = 0,
 ) -> Adaptation:
@@ -152,6 +153,8 @@ def prepare(
         labels: 0 or 1 each, `(patches,)`.
         statistics: What its training images were to it, from which features are replayed; None
             replays nothing.
+        strength: How far logits may go from the old ones, scaled and shifted: the standard
+            deviation that is expected beforehand. 0 only scales and shifts them.
         replayed: Features of each class that are replayed.
         seed: Seed of their draw.
 
@@ -163,7 +166,7 @@ def prepare(
     >>> model = crackdet.load_model("concrete")
     >>> features = np.random.default_rng(0).uniform(0, 1, (40, 1280))
     >>> adaptation = prepare(Head.of(model), features, np.arange(40) % 2)
-    >>> adaptation.fit(np.arange(40), strength=1.0).put_into(model)
+    >>> adaptation.fit(np.arange(40)).put_into(model)
     """
     x, y = np.asarray(features, np.float64), np.asarray(labels, np.int64)
     channels = old.kernel.shape[0]
@@ -195,8 +198,8 @@ def prepare(
         weights,
         new,
         old.log_odds(x),
-        left[:, kept] * lengths[kept],
-        right[kept] / (size * spread),
+        strength * left[:, kept] * lengths[kept],
+        strength * right[kept] / (size * spread),
         centre,
     )
 

@@ -2,22 +2,28 @@
 
     python examples/benchmarks/adapting.py --data SITE --group-by '(DSC\\d+)'
     python examples/benchmarks/adapting.py --sites sites.csv --model runs/NAME
+    python examples/benchmarks/adapting.py --pseudo joints scenes --data concrete_cracks
 
 Draws patches by photo, again and again: whole photos, of which no patch is judged, until there are
 enough; only where one photo has most of a class, that class's patches are drawn one by one. Adapts
 to them as `crackdet adapt` does, keeps the old head where that says so, and judges both on all that
 is left. Prints the mean gain over the draws with a 95 % interval of that mean.
+
+With --pseudo the sites are families of the stress validation, made of the data's validation
+patches: what they say may choose how to adapt, so that no real site has a say in it.
 """
 
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 import crackdet
+from crackdet.data import ImageSplit
 from crackdet.data.site_list import SiteSource, name_of, read_site_list
 from crackdet.errors import CrackdetError
 from crackdet.evaluation import metrics_row
@@ -25,7 +31,8 @@ from crackdet.evaluation.adaptation import adapt_head
 from crackdet.features import FeatureCache, head_inputs
 from crackdet.inference import load_classifier
 from crackdet.models import feature_statistics
-from crackdet.training.adapting import Head
+from crackdet.stress import stress_split
+from crackdet.training.adapting import STRENGTH, Head
 from crackdet.training.site_folds import judged_together
 
 Ints = NDArray[np.int64]
@@ -77,8 +84,8 @@ def gains(
         seconds = time.perf_counter() - start
         found.append({**row, "kept": float(kept), "seconds": seconds, "before": before["auroc"]})
         print(
-            f"  draw {number + 1}: {rest.size} judged, {'kept' if kept else 'not kept'}, strength "
-            f"{adapted.strength}, AUROC {before['auroc']:.4f} to {after['auroc']:.4f}", flush=True,
+            f"  draw {number + 1}: {rest.size} judged, {'kept' if kept else 'not kept'}, "
+            f"AUROC {before['auroc']:.4f} to {after['auroc']:.4f}", flush=True,
         )  # fmt: skip
     return found
 
@@ -92,45 +99,78 @@ def mean_with_interval(values: list[float]) -> str:
     return f"{mean:+.4f} [{mean - reach:+.4f}, {mean + reach:+.4f}]"
 
 
+def sites(options: argparse.Namespace, image_size: int) -> Iterator[tuple[str, ImageSplit]]:
+    """Yields the name and the patches of each site, real or made of validation patches."""
+    if options.pseudo:
+        places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
+        validation = crackdet.load_data(options.data[0], image_size=image_size, **places).validation
+        stress = stress_split(validation, images=options.images, seed=1, progress=True)
+        for family in options.pseudo:
+            yield family, stress.subset(np.flatnonzero(np.array(stress.families) == family))
+        return
+    given = {"labels": options.labels, "group_by": options.group_by}
+    sources = [SiteSource(name_of(data), data, options=given) for data in options.data]
+    sources += read_site_list(options.sites) if options.sites else []
+    for source in sources:
+        data = crackdet.load_data(
+            source.data, image_size=image_size, cut=False, audit=False, verbose=0, **source.options
+        )
+        yield source.name, data.whole()
+
+
+def table_line(strength: float, site: str, draws: list[dict[str, float]]) -> list[str]:
+    """Returns what the draws of a site gained; the draws may also be the means of several sites."""
+    columns = {name: [row[name] for row in draws] for name in draws[0]}
+    cells = [mean_with_interval(columns[name]) for name in FIGURES]
+    mean = {name: float(np.mean(columns[name])) for name in ("before", "kept", "seconds")}
+    about = [f"{strength:g}", site, f"{mean['before']:.4f}"]
+    return [*about, *cells, f"{mean['kept']:.0%}", f"{mean['seconds']:.1f}"]
+
+
+def over_sites(found: dict[tuple[float, str], list[dict[str, float]]]) -> Iterator[list[str]]:
+    """Yields a line for each strength: the mean over sites, and the interval of it by site."""
+    for strength in sorted({strength for strength, _ in found}):
+        means = [
+            {name: float(np.mean([row[name] for row in draws])) for name in draws[0]}
+            for (each, _), draws in found.items()
+            if each == strength and draws
+        ]
+        if len(means) > 1:
+            yield table_line(strength, f"mean of {len(means)} sites", means)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="concrete")
     parser.add_argument("--data", nargs="*", default=[])
+    parser.add_argument("--data-dir")
+    parser.add_argument("--manual-dir")
     parser.add_argument("--sites", help="as crackdet transfer takes it")
     parser.add_argument("--labels")
     parser.add_argument("--group-by")
+    parser.add_argument("--pseudo", nargs="+", metavar="FAMILY", help="of the stress validation")
+    parser.add_argument("--images", type=int, default=2040, help="of the stress validation")
     parser.add_argument("--patches", type=int, default=20, help="of each class")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--strength", type=float, nargs="+", default=[STRENGTH])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    given = {"labels": options.labels, "group_by": options.group_by}
-    sources = [SiteSource(name_of(data), data, options=given) for data in options.data]
-    sources += read_site_list(options.sites) if options.sites else []
     classifier, statistics = load_classifier(options.model), feature_statistics(options.model)
     print(f"{options.model}: {'with' if statistics else 'without'} statistics of its training")
-    table = []
-    for source in sources:
-        print(source.name, flush=True)
-        data = crackdet.load_data(
-            source.data, image_size=classifier.image_size, cut=False, audit=False, verbose=0,
-            **source.options,
-        )  # fmt: skip
-        images = data.whole()
+    found: dict[tuple[float, str], list[dict[str, float]]] = {}
+    for name, images in sites(options, classifier.image_size):
         with tempfile.TemporaryDirectory() as folder:
             features = head_inputs(classifier.model, images, FeatureCache(folder, verbose=0))
-        found = gains(
-            Head.of(classifier.model), features, images.labels, images.groups, options,
-            threshold=classifier.threshold, statistics=statistics,
-        )  # fmt: skip
-        if found:
-            columns = {name: [row[name] for row in found] for name in found[0]}
-            cells = [mean_with_interval(columns[name]) for name in FIGURES]
-            kept = f"{int(sum(columns['kept']))} of {len(found)}"
-            before, took = np.mean(columns["before"]), np.mean(columns["seconds"])
-            table.append([source.name, f"{before:.4f}", *cells, kept, f"{took:.1f}"])
-    header = ["site", "AUROC before", "AUROC", "log loss", "recall", "false alarms",
+        for strength in options.strength:
+            print(f"{name}, strength {strength:g}", flush=True)
+            found[strength, name] = gains(
+                Head.of(classifier.model), features, images.labels, images.groups, options,
+                threshold=classifier.threshold, statistics=statistics, strength=strength,
+            )  # fmt: skip
+    header = ["strength", "site", "AUROC before", "AUROC", "log loss", "recall", "false alarms",
               "recall at 5 % false alarms", "kept", "seconds"]  # fmt: skip
-    for line in (header, ["---"] * len(header), *table):
+    lines = [table_line(*key, draws) for key, draws in sorted(found.items()) if draws]
+    for line in (header, ["---"] * len(header), *lines, *over_sites(found)):
         print(f"| {' | '.join(line)} |")
 
 

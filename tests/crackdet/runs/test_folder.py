@@ -67,6 +67,8 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
         folder.open_folder(str(tmp_path), OPTIONS)
     with pytest.raises(CrackdetError, match="is a file"):
         folder.open_folder(str(tmp_path / "thesis.tex"), OPTIONS)
+    with pytest.raises(CrackdetError, match=r"cannot be made, since .*thesis.tex is a file"):
+        folder.open_folder(str(tmp_path / "thesis.tex" / "run"), OPTIONS)
 
 
 def test_what_a_kill_leaves_half_written_does_not_count(tmp_path: Path) -> None:
