@@ -20,8 +20,8 @@ FILTER_MEANINGS = {
 }
 _MEASURED = {
     "auroc": "AUROC",
-    "recall_at_far_1pct": "Recall at 1 % false alarms",
-    "recall_at_far_5pct": "Recall at 5 % false alarms",
+    "recall_at_far_1pct": "Recall at 1\N{NO-BREAK SPACE}% false alarms",
+    "recall_at_far_5pct": "Recall at 5\N{NO-BREAK SPACE}% false alarms",
     "recall": "Recall",
     "false_alarm_rate": "False alarms",
     "ece": "Calibration error",

@@ -56,6 +56,7 @@ def test_sites_of_a_list_and_of_the_command_line(
     assert "bridge &amp; &lt;deck&gt;" in page
     assert "<deck>" not in page
     assert page.count("data:image/png;base64,") == 2
+    assert '<table class="numbers wide">' in page, "twelve columns fit no page otherwise"
     (out / "report.html").unlink()
     assert crackdet("report", out).code == 0
     assert (out / "report.html").read_text("utf-8") == page
