@@ -2,7 +2,7 @@
 
     python examples/benchmarks/adapting.py --data SITE --group-by '(DSC\\d+)'
     python examples/benchmarks/adapting.py --sites sites.csv --model runs/NAME
-    python examples/benchmarks/adapting.py --pseudo joints scenes --data concrete_cracks
+    python examples/benchmarks/adapting.py --pseudo rust,joints scenes --data concrete_cracks
 
 Draws patches by photo, again and again: whole photos, of which no patch is judged, until there are
 enough; only where one photo has most of a class, that class's patches are drawn one by one. Adapts
@@ -104,9 +104,10 @@ def sites(options: argparse.Namespace, image_size: int) -> Iterator[tuple[str, I
     if options.pseudo:
         places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
         validation = crackdet.load_data(options.data[0], image_size=image_size, **places).validation
-        stress = stress_split(validation, images=options.images, seed=1, progress=True)
-        for family in options.pseudo:
-            yield family, stress.subset(np.flatnonzero(np.array(stress.families) == family))
+        stress = stress_split(validation, images=options.images, seed=options.seed, progress=True)
+        for families in options.pseudo:
+            shown = np.isin(stress.families, families.split(","))
+            yield families, stress.subset(np.flatnonzero(shown))
         return
     given = {"labels": options.labels, "group_by": options.group_by}
     sources = [SiteSource(name_of(data), data, options=given) for data in options.data]
@@ -148,7 +149,10 @@ def main() -> None:
     parser.add_argument("--sites", help="as crackdet transfer takes it")
     parser.add_argument("--labels")
     parser.add_argument("--group-by")
-    parser.add_argument("--pseudo", nargs="+", metavar="FAMILY", help="of the stress validation")
+    parser.add_argument(
+        "--pseudo", nargs="+", metavar="FAMILY,…",
+        help="families of the stress validation, those of one site with commas between them",
+    )  # fmt: skip
     parser.add_argument("--images", type=int, default=2040, help="of the stress validation")
     parser.add_argument("--patches", type=int, default=20, help="of each class")
     parser.add_argument("--draws", type=int, default=10)
