@@ -115,7 +115,8 @@ def _load(
 
     given = {name: options[name] for name in LOADING}
     data = load_for(classifier, arguments, arguments.data, given)
-    chosen = choose_images(data, known_images(arguments.model), split="all")
+    known = known_images(arguments.model)
+    chosen = choose_images(data, known, split="all", include_seen=None)
     for line in (chosen.reason, data.classes, data.notes):
         if line:
             stages.say(line)
@@ -146,7 +147,7 @@ def _print(adapted: "Adapted") -> None:
     for name, what in (("auroc", "AUROC gained"), ("log_loss", "log loss saved")):
         bounds = gain[f"{name}_interval"]
         spread = "" if bounds is None else " [{:+.4f}, {:+.4f}]".format(*bounds)
-        print(f"{what} {gain[name]:+.4f}{spread}")
+        print(f"{what} {gain[name]:+z.4f}{spread}")
     if adapted.forgotten is not None:
         print(
             "on features as its old training images had them: AUROC {:.4f} before, {:.4f} after, "

@@ -42,7 +42,7 @@ def choose_images(
     known: KnownImages | None = None,
     *,
     split: str | None = None,
-    include_seen: bool = False,
+    include_seen: bool | None = False,
 ) -> Choice:
     """Chooses the images that judge a model.
 
@@ -56,7 +56,7 @@ def choose_images(
         split: `"all"`, or `"train"`, `"validation"` or `"test"`: that of the data, or of the
             model's own run where `load_data` had to cut the data and they are that run's.
         include_seen: Whether images that the model was trained or tuned on are judged too; without
-            a `split` that is all.
+            a `split` that is all. None leaves them out as False does, and names no such option.
 
     Returns:
         The images; `evaluate(model, choice.images)` measures on them.
@@ -96,7 +96,7 @@ def choose_images(
     left_out = pool & seen & ~judged
     near = judged & ~seen & np.isin(whole.groups, whole.groups[seen])
     if not judged.any():
-        raise CrackdetError(_nothing_left(what, int(left_out.sum())))
+        raise CrackdetError(_nothing_left(what, int(left_out.sum()), include_seen is not None))
     images = whole.subset(np.flatnonzero(judged))
     images.name = name
     counts: dict[str, int | None] = {"given": int(roles.size), "judged": int(judged.sum())}
@@ -113,8 +113,8 @@ def choose_images(
         reason.append(_not_said(data, name))
     if left_out.any():
         reason.append(
-            f"Left out {_named(whole, left_out)}, which the model was trained or tuned on; "
-            "--include-seen judges them too."
+            f"Left out {_named(whole, left_out)}, which the model was trained or tuned on"
+            + ("." if include_seen is None else "; --include-seen judges them too.")
         )
     if (judged & seen).any():
         reason.append(
@@ -154,12 +154,10 @@ def _not_said(data: CrackData, name: str) -> str:
     return sentence
 
 
-def _nothing_left(what: str, left_out: int) -> str:
+def _nothing_left(what: str, left_out: int, optional: bool) -> str:
     if left_out:
-        return (
-            f"The model was trained or tuned on all {left_out} images of {what}: --include-seen "
-            "judges them all the same."
-        )
+        remedy = "--include-seen judges them all the same" if optional else "give others"
+        return f"The model was trained or tuned on all {left_out} images of {what}: {remedy}."
     return f"There is no image in {what}: leave --split out, which judges all there are."
 
 

@@ -97,7 +97,7 @@ def verdict(row: Row) -> str:
         return f"{own}; too little to tell whether the best untrained filter ({best}) is worse."
     words = "better" if untrained["better"] else "not shown to be better"
     words = "worse" if bounds[1] < 0 else words
-    spread = "{:+.3f} [{:+.3f}, {:+.3f}]".format(untrained["gain"], *bounds)
+    spread = "{:+z.3f} [{:+z.3f}, {:+z.3f}]".format(untrained["gain"], *bounds)
     return f"{own}, {words} than the best untrained filter ({best}): {spread}."
 
 

@@ -33,6 +33,8 @@ def test_a_model_that_is_better_judges_what_it_has_not_seen(
     assert "The model was trained or tuned on all 40 images" in refused.err
     again = crackdet("adapt", out, "--data", patches, "--out", tmp_path / "again", *QUIET)
     assert again.code == 1
+    assert "The model was trained or tuned on all 40 images" in again.err
+    assert "--include-seen" not in again.err, "adapt has no such option"
 
 
 def test_nothing_is_written_where_it_is_no_better_or_cannot_be(
