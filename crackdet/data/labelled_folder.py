@@ -1,6 +1,5 @@
 """A folder of labelled pictures and what they have in common, before it is cut into splits."""
 
-import importlib
 import os
 import warnings
 from collections import defaultdict
@@ -110,10 +109,6 @@ def read_folder(
     """
     if group_by is not None:
         compiled(group_by)  # says what is wrong with it before the pictures are read
-    if audit:
-        # TFDS swaps Python's import for one of its own while it is imported: not under the thread
-        # that draws a line of progress.
-        importlib.import_module("tfds_builder.concrete_cracks")
     listing = list_folder(
         path,
         positive=positive,

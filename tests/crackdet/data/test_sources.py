@@ -1,11 +1,9 @@
 """load_data: names, folders with and without splits, and clear refusals."""
 
 import hashlib
-import importlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -253,23 +251,6 @@ def test_one_class_or_one_picture_is_enough_to_measure(make_folder: MakeFolder) 
         load_data(one, verbose=0)
     with pytest.raises(CrackdetError, match="nothing to train on"):
         load_data(test_alone, verbose=0)
-
-
-def test_tfds_is_imported_before_the_first_line_of_progress(
-    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While it is, imports of the thread that draws the line would fail."""
-    told: list[str] = []
-    original = importlib.import_module
-
-    def imported(name: str, package: str | None = None) -> ModuleType:
-        told.append(name)
-        return original(name, package)
-
-    monkeypatch.setattr(importlib, "import_module", imported)
-    folder = make_folder({"crack/a.png": 10, "sound/b.png": 200})
-    load_data(folder, cut=False, verbose=0, progress=lambda done, total, text: told.append(text))
-    assert told.index("tfds_builder.concrete_cracks") < told.index("reading pictures")
 
 
 def test_own_splits_stay_where_they_are_and_cut_ones_are_named(
