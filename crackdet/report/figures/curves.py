@@ -27,7 +27,8 @@ def roc(run: Run) -> Picture | None:
         f"Recall over false-alarm rate on {run.judged} images: area {number(row['auroc'])}. At "
         f"the threshold {run.threshold:.3f}, recall is {percent(row['recall'])} at "
         f"{percent(row['false_alarm_rate'])} false alarms.",
-        "The closer to the upper left corner, the better; the inset magnifies that corner.",
+        "The closer to the upper left corner, the better; an inset magnifies a corner "
+        "that the curve hugs.",
         _draw_roc(run, row),
     )
 
@@ -43,7 +44,8 @@ def precision_recall(run: Run) -> Picture | None:
         f"Precision over recall on {run.judged} images: average precision "
         f"{number(row['average_precision'])}. At the threshold {run.threshold:.3f}, "
         f"precision is {percent(row['precision'])} at recall {percent(row['recall'])}.",
-        "The closer to the upper right corner, the better; the inset magnifies that corner.",
+        "The closer to the upper right corner, the better; an inset magnifies a corner "
+        "that the curve hugs.",
         _draw_precision_recall(run, row),
     )
 

@@ -31,6 +31,7 @@ def examples(run: Run) -> Picture:
         f"{plural(len(titles), 'training image')} with labels: {counts}.",
         "Drawn at random, the classes in turn.",
         _grid(run.samples["example_images"], titles, colours, columns=3),
+        photographs=True,
     )
 
 
@@ -44,6 +45,7 @@ def augmentations(run: Run) -> Picture:
         "another way.",
         "What the model sees of one image in different epochs of training.",
         _grid(views, [""] * len(views), [INK] * len(views), columns=3),
+        photographs=True,
     )
 
 
@@ -64,6 +66,7 @@ def predictions(run: Run) -> Picture:
         "True class, then whether the answer is right, and the crack score. Drawn at random, the "
         "classes in turn.",
         _grid(run.samples["test_images"], titles, _colours(wrong), columns=4),
+        photographs=True,
     )
 
 
@@ -81,6 +84,7 @@ def mistakes(run: Run) -> Picture:
         alt,
         "Largest loss first; the files are listed below.",
         _grid(samples["mistake_images"], _mistake_titles(run), _colours(wrong), columns=3),
+        photographs=True,
     )
 
 

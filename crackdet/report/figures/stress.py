@@ -47,13 +47,15 @@ def stress_pictures(run: Run) -> Picture | None:
         "Cracks under stress",
         f"{len(wrong)} cracked pictures of the stress validation, a row for each family and a "
         f"column for each severity; {int(wrong.sum())} are missed.",
-        "Made from validation patches. With a red border: missed at the threshold.",
+        "Made from validation patches, a row a family; severity grows from left to right, and at a "
+        "gap there is none of it. With a red border: missed at the threshold.",
         draw_grid(
             samples["stress_images"],
             samples["stress_families"].tolist(),
             samples["stress_severities"].tolist(),
             wrong,
         ),
+        photographs=True,
     )
 
 
@@ -92,8 +94,9 @@ def draw_grid(
         axes = grid[rows.index(family), columns.index(severity)]
         red = wrong is not None and bool(wrong[index])
         _show(axes, images[index], VERMILION if red else INK)
-        if severity == columns[0]:
-            axes.set_title(family, fontsize=9, fontweight="normal", loc="left", pad=2)
+    # A family of few pictures may have none in the first column, where its name stands.
+    for family, axes in zip(rows, grid[:, 0], strict=True):
+        axes.set_title(family, fontsize=9, fontweight="normal", loc="left", pad=2)
     return figure
 
 

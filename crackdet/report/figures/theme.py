@@ -62,6 +62,7 @@ class Picture:
     alt: str  # The finding, for who does not see the picture.
     caption: str  # How to read it, for who does.
     figure: Figure
+    photographs: bool = False  # Rather than lines and letters, which no loss may blur.
 
     def png(self) -> bytes:
         """Returns the picture as the bytes of a PNG, the alternative text inside."""

@@ -232,7 +232,9 @@ def _by_prevalence(rows: Sequence[Mapping[str, Any]]) -> list[MetricRow]:
             f"Precision at {of_hundred(cells[0]['prevalence'])} % cracked",
             [(percent(cell["precision"]), percent_interval(cell["interval"])) for cell in cells],
             "share of alarms that are cracks where the share p of patches is cracked, of recall r "
-            "and false-alarm rate f: p r / (p r + (1 - p) f)",
+            "and false-alarm rate f: p r / (p r + (1 - p) f)"
+            if number == 0
+            else "likewise",
         )
-        for cells in zip(*by_row, strict=False)
+        for number, cells in enumerate(zip(*by_row, strict=False))
     ]

@@ -27,7 +27,8 @@ def views_sentence(run: Run, option: str) -> str | None:
     views = run.config["options"].get(option)
     if views is None:
         return None
-    others = f" and {plural(views - 1, 'augmented one')}" if views > 1 else ", not augmented"
+    what = "painted and augmented one" if run.config["options"].get("painting") else "augmented one"
+    others = f" and {plural(views - 1, what)}" if views > 1 else ", not augmented"
     return (
         f"Trained, where the cache had room, on features of {plural(views, 'view')} of each image: "
         f"the image itself{others}."

@@ -55,7 +55,7 @@ def test_sites_of_a_list_and_of_the_command_line(
     page = (out / "report.html").read_text("utf-8")
     assert "bridge &amp; &lt;deck&gt;" in page
     assert "<deck>" not in page
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/webp;base64,") == 2
     assert '<table class="numbers wide">' in page, "twelve columns fit no page otherwise"
     (out / "report.html").unlink()
     assert crackdet("report", out).code == 0

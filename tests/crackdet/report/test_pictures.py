@@ -81,6 +81,8 @@ def test_missed_cracks_under_stress_have_a_red_border(run):
     ]
     assert red == run.samples["stress_wrong"].tolist()
     assert [each.get_title(loc="left") for each in axes[::5]] == ["joints", "rust", "twigs"]
+    few = stress.draw_grid(run.samples["stress_images"], ["joints", "rust"], [2, 1]).axes
+    assert [each.get_title(loc="left") for each in few[::2]] == ["joints", "rust"]
 
 
 def test_a_run_without_stress_has_no_picture_of_it(run):
@@ -326,10 +328,10 @@ def test_the_page_says_how_many_views_were_cached(run_dir):
     text = make_page(read_run(run_dir), {})
     assert "3 views of each image: the image itself and 2 augmented ones." in text
     assert "1 view of each image: the image itself, not augmented." in text
-    config["options"] |= {"views": 2}
+    config["options"] |= {"views": 2, "painting": 1.0}
     write_json(run_dir / "config.json", config)
     text = make_page(read_run(run_dir), {})
-    assert "2 views of each image: the image itself and 1 augmented one." in text
+    assert "2 views of each image: the image itself and 1 painted and augmented one." in text
 
 
 def test_a_search_alone_has_its_pictures(tmp_path, run_dir):

@@ -19,6 +19,7 @@ from crackdet.report.page import render_page as make_page
 from crackdet.report.run import read_run
 
 VOID = {"meta", "img"}
+PHOTOGRAPHS = {"examples", "augmentations", "predictions", "mistakes", "stress_pictures"}
 PICTURES = {
     "architecture",
     "augmentations",
@@ -95,13 +96,15 @@ def test_the_report_stands_beside_its_pictures(reported):
 
 
 def test_the_page_needs_no_other_file_and_runs_nothing(page, reported):
-    sources = [attributes["src"] for attributes in page.all("img")]
-    assert len(sources) == len(PICTURES)
-    embedded = [
-        base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in sources
-    ]
-    files = {path.read_bytes() for path in (reported / "pictures").iterdir()}
-    assert set(embedded) == files
+    shown = {attributes["alt"]: attributes["src"] for attributes in page.all("img")}
+    assert len(shown) == len(PICTURES)
+    for path in (reported / "pictures").iterdir():
+        png = Image.open(path)
+        data = shown[png.info["Description"]].removeprefix("data:image/webp;base64,")
+        embedded = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        assert (embedded.width < png.width) == (path.stem in PHOTOGRAPHS)
+        gap = np.asarray(embedded.resize(png.size), int) - np.asarray(png.convert("RGB"), int)
+        assert np.abs(gap).mean() <= (12 if path.stem in PHOTOGRAPHS else 0), path.stem
     assert not page.all("script") + page.all("link") + page.all("iframe")
     for tag, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on")], tag
