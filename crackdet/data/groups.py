@@ -115,4 +115,5 @@ def _note(what: str, numbers: np.ndarray, verb: str) -> str:
     named = numbers >= 0
     groups, alone = len(np.unique(numbers[named])), int(np.count_nonzero(~named))
     rest = f"; {alone} that it does not {verb} stay by themselves" if alone else ""
-    return f"{what} puts {int(named.sum())} pictures into {groups} groups{rest}."
+    into = "1 group" if groups == 1 else f"{groups} groups"
+    return f"{what} puts {int(named.sum())} pictures into {into}{rest}."

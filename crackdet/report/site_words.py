@@ -24,8 +24,6 @@ _MEASURED = {
     "recall_at_far_5pct": "Recall at 5\N{NO-BREAK SPACE}% false alarms",
     "recall": "Recall",
     "false_alarm_rate": "False alarms",
-    "ece": "Calibration error",
-    "brier": "Brier score",
 }
 
 

@@ -20,12 +20,21 @@ from crackdet.report.site_words import (
     site_header,
     verdict,
 )
-from crackdet.report.words import METRIC_WORDS, MISSING, number, percent, plural
+from crackdet.report.words import (
+    METRIC_WORDS,
+    MISSING,
+    interval,
+    number,
+    percent,
+    plural,
+    written,
+)
 from crackdet.runs import files
 
 Row = Mapping[str, Any]
 
 _AT_THRESHOLD = ("recall", "precision", "false_alarm_rate")
+_CALIBRATION = ("ece", "brier")
 
 
 def write_sites_report(folder: str | os.PathLike[str]) -> Path:
@@ -140,8 +149,9 @@ def _site_section(found: Row) -> dict[str, Any]:
         "rows": [site_cells(row, header) for row in rows],
         "threshold": f"{found['threshold']:.4f}",
         "threshold_from": found["threshold_from"],
-        "calibration": (
-            f"Calibration error: {METRIC_WORDS['ece'][2]}. Brier score: {METRIC_WORDS['brier'][2]}."
+        "calibration": _calibration(rows),
+        "calibration_words": ". ".join(
+            f"{METRIC_WORDS[name][0]}: {METRIC_WORDS[name][2]}" for name in _CALIBRATION
         ),
         "unsure": _without_unsure(rows),
         "filters": Table(
@@ -154,6 +164,20 @@ def _site_section(found: Row) -> dict[str, Any]:
         ],
         "verdicts": [(row["site"], verdict(row)) for row in rows],
     }
+
+
+def _calibration(rows: Sequence[Row]) -> Table:
+    """Returns how far scores are probabilities, site by site, with their intervals."""
+    return Table(
+        "Are its scores probabilities?",
+        ["Site", *(METRIC_WORDS[name][0] for name in _CALIBRATION)],
+        [[row["site"], *(_with_interval(name, row) for name in _CALIBRATION)] for row in rows],
+    )
+
+
+def _with_interval(name: str, row: Row) -> str:
+    bounds = interval(name, row)
+    return f"{written(name, row[name])} ({bounds})" if bounds else written(name, row[name])
 
 
 def _without_unsure(rows: Sequence[Row]) -> Table | None:

@@ -20,8 +20,8 @@ Ints = NDArray[np.int64]
 
 # How far the new head's logits may go beyond what scaling and shifting the old ones does: about so
 # many, as the standard deviation that is expected beforehand. The few patches of one site say too
-# little to choose it anew for each; `examples/benchmarks/adapting.py --pseudo` compares strengths on
-# sites that are made of validation patches.
+# little to choose it anew for each: `examples/benchmarks/adapting.py --pseudo` compares strengths
+# on sites that are made of validation patches.
 STRENGTH = 2.0
 # What is expected beforehand of the old logits' scale, around 1, and of their shift, around 0.
 _SCALE, _SHIFT = 1.0, 3.0
