@@ -78,7 +78,8 @@ def test_strength_0_changes_nothing_and_a_half_about_half_as_much() -> None:
     assert 0.35 < half / full < 0.75
 
 
-@pytest.mark.parametrize("upright", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("upright", [0.0, 1.0])
 def test_a_line_is_as_wide_as_it_says_at_any_angle(upright: float) -> None:
     look = Lines(
         upright=(upright, upright),
