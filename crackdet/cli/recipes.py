@@ -21,7 +21,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "fine_tune_factor": 1.0,
         "patience": None,
         "views": 5,
-        "painting": 1.0,
+        "painting": 1.5,
+        "train_images": 12000,
     },
 }
 
