@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.data import CrackData, ImageSplit
+from crackdet.evaluation.familiar import surface
 from crackdet.evaluation.filing import write_model, write_prediction_rows, written_score
 from crackdet.evaluation.intervals import area_under_roc, auroc_difference, mean_interval
 from crackdet.evaluation.metrics import metrics_row, number_groups
 from crackdet.evaluation.samples import image_losses
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
-from crackdet.features import FeatureCache, head_inputs
+from crackdet.features import FeatureCache, Uncached, head_inputs
 from crackdet.files import write_json
 from crackdet.models import FeatureStatistics, KnownImages
 from crackdet.models.out_of_distribution import OutOfDistribution, with_limit
@@ -158,12 +159,15 @@ def adapt(
     """
     judged_together(images.labels, images.groups)  # refuses too few before the network runs
     old, features = Head.of(model), head_inputs(model, images, cache)
+    detector = OutOfDistribution.of(statistics)
+    depth = None if detector is None else detector.depth
     return adapt_head(
         old,
         features,
         images.labels,
         images.groups,
         statistics=statistics,
+        judged=features if depth is None else surface(model, images, Uncached(), depth)[0],
         strength=strength,
         threshold=threshold,
         miss_cost=miss_cost,
@@ -179,13 +183,17 @@ def adapt_head(
     groups: Ints,
     *,
     statistics: FeatureStatistics | None = None,
+    judged: NDArray[np.float32] | None = None,
     strength: float = STRENGTH,
     threshold: float = 0.5,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> Adapted:
-    """Returns what `adapt` does, from what the head takes of each patch, `(patches, channels)`."""
+    """Returns what `adapt` does, from what the head takes of each patch, `(patches, channels)`.
+
+    `judged` is by what the classifier is unsure of a patch; None to leave that as it is.
+    """
     units, notes = judged_together(labels, groups)
     if statistics is None:
         notes.append(
@@ -232,8 +240,8 @@ def adapt_head(
         scores=scores,
         scores_before=scores_before,
         fold_of=fold_of,
-        unsure=None if detector is None else float(detector.unsure(features).mean()),
-        statistics=_familiar(statistics, features),
+        unsure=None if detector is None or judged is None else _share(detector, judged),
+        statistics=statistics if judged is None else _familiar(statistics, judged),
         notes=tuple(notes),
     )
 
@@ -317,6 +325,10 @@ def _familiar(
     raised = with_limit(statistics, detector.score(features))
     known = OutOfDistribution.of(raised)
     return raised if known is not None and known.limit > detector.limit else statistics
+
+
+def _share(detector: OutOfDistribution, judged: NDArray[np.float32]) -> float:
+    return float(detector.unsure(judged).mean())
 
 
 def _gain(

@@ -1,21 +1,38 @@
 """What a classifier's training looked like to its head, and from where on it is unsure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crackdet.data import ImageSplit
-from crackdet.features import FeatureBatches, FeatureCache
+from crackdet.data import CrackData, ImageSplit
+from crackdet.features import (
+    CachedFeatures,
+    CacheTooSmall,
+    FeatureBatches,
+    FeatureCache,
+    NotCached,
+    Uncached,
+)
 from crackdet.models.feature_statistics import FeatureStatistics
-from crackdet.models.out_of_distribution import mahalanobis, with_limit
-from crackdet.models.units import head_inputs_at, unfreeze_depth
+from crackdet.models.out_of_distribution import (
+    SHARE,
+    STRESS_SHARE,
+    OutOfDistribution,
+    limit_of,
+    mahalanobis,
+    with_limit,
+)
+from crackdet.models.units import head_inputs_at, surface_at, unfreeze_depth, with_surface
 
 Features = NDArray[np.float32]
 
 # Covariances are known well by so many images; more would only take memory.
 MOST = 10_000
+# Lower down there is little else than edges and colours.
+_DEEPEST = 10
 
 
 def familiar_statistics(
@@ -41,11 +58,101 @@ def familiar_statistics(
     >>> x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
     >>> statistics = familiar_statistics([(x[:200], np.arange(200) % 2)], x[200:])
     """
+    statistics = _of_some(training, seed)
+    return with_limit(statistics, mahalanobis(statistics)(validation))
+
+
+def with_familiar_surface(
+    statistics: FeatureStatistics,
+    model: keras.Model,
+    data: CrackData,
+    stress: ImageSplit,
+    cache: FeatureCache,
+    painting: keras.Layer,
+    *,
+    seed: int = 0,
+) -> FeatureStatistics:
+    """Returns statistics that judge what is familiar by features that training did not move.
+
+    Training deep on painted views leaves hardly anything else in what the head takes than whether
+    there is a crack: strange pictures are like all others there
+    (`examples/benchmarks/unlike_training.py`). Of the two limits, that of 1 % of validation and
+    that of 5 % of the stress validation, the larger one stands. Where training moved nothing below
+    the head, or more than the upper ten units, the statistics come back as they are.
+
+    Args:
+        statistics: Of what the head takes.
+        model: The trained classifier.
+        data: What it was trained on.
+        stress: The stress validation.
+        cache: Where the features of painted views are kept.
+        painting: What painted them.
+        seed: That of the training.
+    """
+    depth = unfreeze_depth(model)
+    if not 0 < depth <= _DEEPEST:
+        return statistics
+    painted = {"view": 1, "seed": seed, "painting": painting}
+    found = _of_some(
+        [
+            surface(model, data.train, cache, depth),
+            surface(model, data.train, cache, depth, **painted),
+        ],
+        seed,
+    )
+    score, whole = mahalanobis(found), statistics.with_surface(found, depth)
+    shares = ((data.validation, SHARE), (stress, STRESS_SHARE))
+    limited = [
+        with_limit(whole, score(surface(model, split, cache, depth)[0]), share)
+        for split, share in shares
+    ]
+    return max(limited, key=limit_of)
+
+
+def unsure_of(
+    detector: OutOfDistribution,
+    model: keras.Model,
+    split: ImageSplit,
+    predictor: FeatureCache | Uncached,
+    inputs: Features,
+) -> NDArray[np.bool_]:
+    """Returns of which images a classifier is unsure, `(n,)`; `inputs` is what its head takes."""
+    if detector.depth is None:
+        return detector.unsure(inputs)
+    return detector.unsure(surface(model, split, predictor, detector.depth)[0])
+
+
+def surface(
+    model: keras.Model,
+    split: ImageSplit,
+    predictor: FeatureCache | Uncached,
+    depth: int,
+    **view: Any,
+) -> tuple[Features, NDArray[np.int64]]:
+    """Returns what surfaces are made of, `(n, channels)`, and the labels of what was shown.
+
+    Args:
+        model: A classifier of `crackdet.models`.
+        split: The images.
+        predictor: A `FeatureCache`, or what stands for none.
+        depth: The boundary, see `crackdet.models.units.surface_at`.
+        **view: `view`, `seed` and `painting` of a view that is kept.
+    """
+    try:
+        kept = predictor.features(model, depth, split, **view)
+    except (NotCached, CacheTooSmall):
+        if view:
+            raise
+        features = with_surface(model, depth).predict(split.in_order(), verbose=0)[1]
+        return np.asarray(features, np.float32), split.labels.astype(np.int64)
+    return _at_boundary(surface_at(model, depth), kept, split)
+
+
+def _of_some(training: Sequence[tuple[Features, ArrayLike]], seed: int) -> FeatureStatistics:
     random = np.random.default_rng(seed)
     parts = [_at_most(MOST // len(training), *part, random) for part in training]
     features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-    statistics = FeatureStatistics.of(features, labels)
-    return with_limit(statistics, mahalanobis(statistics)(validation))
+    return FeatureStatistics.of(features, labels)
 
 
 def _at_most(
@@ -91,12 +198,15 @@ def painted_inputs(
     """
     depth = unfreeze_depth(model)
     view = cache.features(model, depth, train, view=1, seed=seed, painting=painting)
-    batches = FeatureBatches([view], train.labels, batch_size=train.batch_size)
-    features = head_inputs_at(model, depth).predict(batches, verbose=0)
-    labels = batches.labels(*_all_of(len(view)))
+    return _at_boundary(head_inputs_at(model, depth), view, train)
+
+
+def _at_boundary(
+    network: keras.Model, view: CachedFeatures, split: ImageSplit
+) -> tuple[Features, NDArray[np.int64]]:
+    """Returns what a network makes of features that are kept, and the labels of that view."""
+    batches = FeatureBatches([view], split.labels, batch_size=split.batch_size)
+    features = network.predict(batches, verbose=0)
+    images = np.arange(len(view))
+    labels = batches.labels(images, np.zeros_like(images))
     return np.asarray(features, np.float32), labels.astype(np.int64)
-
-
-def _all_of(images: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns all images, in the first of the views that batches hold."""
-    return np.arange(images), np.zeros(images, np.int64)

@@ -56,8 +56,8 @@ def scores_and_doubt(
     """
     if detector is None:
         return predict_probabilities(model, split, Uncached())[:, 1], None
-    probabilities, features = predict_with_features(model, split, Uncached())
-    return probabilities[:, 1], detector.unsure(features)
+    probabilities, features = Uncached().predict(detector.answers_of(model), split)
+    return checked_probabilities(probabilities, split)[:, 1], detector.unsure(features)
 
 
 def checked_probabilities(probabilities: Any, split: ImageSplit) -> NDArray[np.float32]:

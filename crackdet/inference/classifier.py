@@ -16,7 +16,7 @@ from crackdet.models import feature_statistics, load_model, preset_card, preset_
 from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.models.outputs import check_probabilities
 from crackdet.models.record import ModelRecord, read_record, record_file, record_of_card
-from crackdet.models.units import HEAD_NAME, with_head_inputs
+from crackdet.models.units import HEAD_NAME
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 
@@ -82,15 +82,16 @@ class Classifier:
             rows = np.asarray(self.model.predict_on_batch(images), np.float32)
             unsure = np.zeros(len(rows), bool)
         else:
-            outputs = self._with_head_inputs.predict_on_batch(images)
+            outputs = self._with_features.predict_on_batch(images)
             rows, features = (np.asarray(each, np.float32) for each in outputs)
             unsure = self.detector.unsure(features)
         check_probabilities(rows, self.name)
         return rows[:, 1], unsure
 
     @functools.cached_property
-    def _with_head_inputs(self) -> keras.Model:
-        return with_head_inputs(self.model)
+    def _with_features(self) -> keras.Model:
+        assert self.detector is not None
+        return self.detector.answers_of(self.model)
 
     def label(self, score: float) -> str:
         """Returns the name of the class that a score means."""

@@ -7,7 +7,7 @@ them, or to say how unlike them others are, without a single training image. A r
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ RANK = 64
 
 Floats = NDArray[np.float32]
 _NAMES = ("counts", "means", "directions", "residuals", "lows")
+_SURFACE, _DEPTH = "surface_", "surface_depth"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,27 @@ class FeatureStatistics:
             np.array(residuals, np.float32),
             x.min(axis=0).astype(np.float32),
         )
+
+    def with_surface(self, surface: "FeatureStatistics", depth: int) -> "FeatureStatistics":
+        """Returns these statistics with those of what the same images looked like lower down.
+
+        Args:
+            surface: Of `crackdet.models.units.surface_at(model, depth)`.
+            depth: The unfreeze depth at whose boundary that is.
+        """
+        arrays = {f"{_SURFACE}{name}": getattr(surface, name) for name in _NAMES}
+        arrays[f"{_SURFACE}directions"] = surface.directions.astype(np.float16)
+        return replace(self, extra={**self.extra, **arrays, _DEPTH: np.array(depth)})
+
+    @property
+    def surface(self) -> "tuple[FeatureStatistics, int] | None":
+        """What `with_surface` added, or None."""
+        if _DEPTH not in self.extra:
+            return None
+        counts, *rest = (np.asarray(self.extra[f"{_SURFACE}{name}"]) for name in _NAMES)
+        means, directions, residuals, lows = (each.astype(np.float32) for each in rest)
+        found = FeatureStatistics(counts, means, directions, residuals, lows)
+        return found, int(self.extra[_DEPTH])
 
     def draw(self, label: int, count: int, seed: int = 0) -> Floats:
         """Returns features drawn as those of a class were distributed, `(count, channels)`.

@@ -7,16 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from crackdet.models.feature_statistics import FeatureStatistics
+from crackdet.models.units import with_head_inputs, with_surface
 
 Floats = NDArray[np.float64]
 Score = Callable[[ArrayLike], Floats]
 
 SHARE = 0.01  # of the validation images are called unlike the training ones
+STRESS_SHARE = 0.05  # of the stress validation at most: it is concrete, if hard to judge
 # Channels that hardly vary in training are taken to vary by this share of what the directions leave
 # to the mean channel, or of its whole variance: rounded statistics say nothing finer.
 _LEAST, _LEAST_OF_ALL, _TINY = 0.03, 1e-3, 1e-12
@@ -119,7 +122,8 @@ def with_limit(
 
     Args:
         statistics: Of the training images.
-        scores: `mahalanobis` of images that they were not made of, `(images,)`.
+        scores: `mahalanobis` of images that they were not made of, `(images,)`: by the statistics
+            of surfaces, where they hold these.
         share: The share of these that exceeds the limit.
 
     Raises:
@@ -144,6 +148,11 @@ def with_limit(
     return replace(statistics, extra={**statistics.extra, _LIMIT: np.array(limit)})
 
 
+def limit_of(statistics: FeatureStatistics) -> float:
+    """Returns the limit that `with_limit` set."""
+    return float(statistics.extra[_LIMIT])
+
+
 @dataclass(frozen=True)
 class OutOfDistribution:
     """Tells pictures that are like nothing in training, of which a classifier cannot judge.
@@ -151,17 +160,25 @@ class OutOfDistribution:
     Attributes:
         score: Of features: how unlike they are.
         limit: The score beyond which they are too unlike.
+        depth: Which features: None for what the head takes, else those of
+            `crackdet.models.units.surface_at` this depth.
     """
 
     score: Score
     limit: float
+    depth: int | None = None
 
     @classmethod
     def of(cls, statistics: FeatureStatistics | None) -> "OutOfDistribution | None":
         """Returns the detector that stands beside a model, or None where no limit does."""
         if statistics is None or _LIMIT not in statistics.extra:
             return None
-        return cls(mahalanobis(statistics), float(statistics.extra[_LIMIT]))
+        judging, depth = statistics.surface or (statistics, None)
+        return cls(mahalanobis(judging), limit_of(statistics), depth)
+
+    def answers_of(self, model: keras.Model) -> keras.Model:
+        """Returns a classifier that answers with its probabilities and the features to judge."""
+        return with_head_inputs(model) if self.depth is None else with_surface(model, self.depth)
 
     def unsure(self, features: ArrayLike) -> NDArray[np.bool_]:
         """Returns which images are too unlike, `(images,)`, by features `(images, channels)`."""

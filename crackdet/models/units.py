@@ -192,6 +192,30 @@ def with_head_inputs(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, outputs, name=model.name)
 
 
+def with_surface(model: keras.Model, depth: int) -> keras.Model:
+    """Returns a classifier that answers with its probabilities and with `surface_at` a depth."""
+    surface = _mean_over_places(boundary(model, depth))
+    return keras.Model(model.input, [model.output, surface], name=model.name)
+
+
+def surface_at(model: keras.Model, depth: int) -> keras.Model:
+    """Returns the network from a boundary's features to their mean over all places.
+
+    That says what a surface is made of, `(batch, channels)`, whatever lies where on it, and in
+    features that training at this depth has not moved.
+    """
+    tensors = boundary(model, depth)
+    return keras.Model(
+        tensors[0] if len(tensors) == 1 else tensors, _mean_over_places(tensors), name="surface"
+    )
+
+
+def _mean_over_places(tensors: list[keras.KerasTensor]) -> keras.KerasTensor:
+    pool = keras.layers.GlobalAveragePooling2D
+    means = [pool(dtype="float32")(each) if len(each.shape) == 4 else each for each in tensors]
+    return means[0] if len(means) == 1 else keras.layers.Concatenate()(means)
+
+
 def boundary(model: keras.Model, depth: int) -> list[keras.KerasTensor]:
     """Returns the tensors, in the model's own graph, that the `depth` highest units start from.
 

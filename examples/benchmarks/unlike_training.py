@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from strange_pictures import strange_pictures
@@ -109,8 +110,10 @@ def main() -> None:
     classifier, known = load_classifier(options.model), known_images(options.model)
     if known is None or classifier.detector is None:
         raise SystemExit("What the model was trained on does not stand beside it.")
-    network, size = with_head_inputs(classifier.model), classifier.image_size
-    unsure = classifier.detector.unsure
+    detector, size = classifier.detector, classifier.image_size
+    # One pass gives what the model judges by, and what its head takes, which scores are made of.
+    ways = [detector.answers_of(classifier.model), with_head_inputs(classifier.model)]
+    network = keras.Model(classifier.model.input, [way.outputs[1] for way in ways])
     places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
     whole = crackdet.load_data(
         options.data, cut=False, audit=False, image_size=size, **places
@@ -121,8 +124,9 @@ def main() -> None:
         indices = random.permutation(np.flatnonzero(roles == role))[:count]
         return whole.subset(np.sort(indices)).in_order()
 
-    def features(images: Any) -> Features:
-        return np.asarray(network.predict(images, verbose=0)[1], np.float32)
+    def features(images: Any) -> tuple[Unsure, Features]:
+        judged, taken = network.predict(images, verbose=0)
+        return detector.unsure(judged), np.asarray(taken, np.float32)
 
     validation = some_of(VALIDATION, options.validation)
     concrete = {"validation": features(validation)}
@@ -135,16 +139,17 @@ def main() -> None:
         )
         concrete[site.name] = features(images.whole().in_order())
     strange = {f: features(x) for f, x in strange_pictures(options.skimage_data).items()}
-    print_shares(*({n: unsure(x) for n, x in kind.items()} for kind in (concrete, strange)))
+    print_shares(*({n: x[0] for n, x in kind.items()} for kind in (concrete, strange)))
     if not options.train:
         return
     train = some_of(TRAIN, options.train)
     head = classifier.model.get_layer(HEAD_NAME).get_weights()
-    candidates = scores(features(train), train.labels, head)
-    limits = concrete.pop("validation")
+    candidates = scores(features(train)[1], train.labels, head)
+    _, limits = concrete.pop("validation")
     print(f"\n{train.num_images} training and {len(limits)} validation images\n")
-    print_tables(found(candidates, limits, strange))
-    for name, shares in found(candidates, limits, concrete).items():
+    print_tables(found(candidates, limits, {n: x[1] for n, x in strange.items()}))
+    by_kind = found(candidates, limits, {n: x[1] for n, x in concrete.items()})
+    for name, shares in by_kind.items():
         print(f"{name}: " + ", ".join(f"{kind} {share:.1f} %" for kind, share in shares.items()))
 
 
