@@ -1,5 +1,7 @@
 """What the head takes, of images and of painted views, through the cache as without it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,13 @@ from crackdet.evaluation.familiar import (
     cross_fitted_statistics,
     familiar_statistics,
     painted_inputs,
+    surface,
+    unsure_of,
+    with_familiar_surface,
 )
 from crackdet.evaluation.filing import predict_with_features
 from crackdet.features import FeatureCache, Uncached
+from crackdet.models import FeatureStatistics
 from crackdet.models.out_of_distribution import OutOfDistribution
 from tests.bars import Bars
 from tests.crackdet.evaluation.conftest import cracked_patches
@@ -51,3 +57,32 @@ def test_each_fold_is_judged_by_the_statistics_of_the_others():
     apart = OutOfDistribution.of(cross_fitted_statistics(x, y, fold_of))
     together = OutOfDistribution.of(familiar_statistics([(x, y)], x))
     assert apart.limit > 5 * together.limit
+
+
+def test_after_deep_painted_training_what_it_did_not_move_decides(cache, tmp_path):
+    data = CrackData.from_arrays(*[cracked_patches(24, seed) for seed in (1, 2, 3)])
+    model = standin_classifier((16, 16), unfreeze_depth=2)
+    cached, labels = surface(model, data.test, cache, 2)
+    np.testing.assert_allclose(cached, surface(model, data.test, Uncached(), 2)[0], atol=2e-3)
+    np.testing.assert_array_equal(labels, data.test.labels)
+    # The head takes the same of every image, as if training had left nothing else.
+    same = np.zeros((24, 4), np.float32)
+    statistics = familiar_statistics([(same, data.train.labels)], same)
+    painted = cache.features(model, 2, data.train, 1, seed=5, painting=Bars())
+    assert painted.labels is not None
+    statistics = with_familiar_surface(statistics, model, data, data.test, cache, Bars(), seed=5)
+    statistics.write(tmp_path / "model.statistics.npz")
+    detector = OutOfDistribution.of(FeatureStatistics.read(tmp_path / "model.statistics.npz"))
+    assert detector.depth == 2
+    for split in (data.validation, data.test):
+        assert unsure_of(detector, model, split, cache, same).sum() <= 1
+    noise = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype("uint8")
+    strange = CrackData.from_arrays(*[(noise, np.arange(6) % 2)] * 3).test
+    probabilities, judged = detector.answers_of(model).predict(strange.in_order(), verbose=0)
+    np.testing.assert_allclose(probabilities, model.predict(strange.in_order(), verbose=0))
+    detector = dataclasses.replace(detector, limit=float(np.median(detector.score(judged))))
+    unsure = unsure_of(detector, model, strange, Uncached(), same[:6])
+    np.testing.assert_array_equal(unsure, detector.unsure(judged))
+    assert unsure.sum() == 3
+    still = standin_classifier((16, 16), unfreeze_depth=0)
+    assert with_familiar_surface(statistics, still, data, data.test, cache, Bars()) is statistics
