@@ -177,8 +177,9 @@ def unsure_shares(metrics: Mapping[str, Any]) -> str:
     if not shares:
         return ""
     return (
-        "It is unsure of images that are unlike those of training, and the limit is set so that "
-        f"1 % of validation is: {', '.join(shares)}. They count as mistakes."
+        "It is unsure of images that are unlike those of training, as at most 1 % of validation "
+        "are, or 5 % of the stress validation where one was made and that limit is the larger: "
+        f"here {', '.join(shares)}. They count as mistakes."
     )
 
 
