@@ -32,7 +32,7 @@ def head_inputs(model: keras.Model, split: ImageSplit, cache: FeatureCache) -> N
     >>> data = crackdet.load_data("demo")
     >>> model = crackdet.load_model("concrete")
     >>> head_inputs(model, data.test, crackdet.features.FeatureCache("cache")).shape
-    (200, 1280)
+    (200, 1281)
     """
     features = cache.features(model, 0, split)
     batches = FeatureBatches([features], split.labels, batch_size=_BATCH)

@@ -164,7 +164,7 @@ def prepare(
     Example:
 
     >>> model = crackdet.load_model("concrete")
-    >>> features = np.random.default_rng(0).uniform(0, 1, (40, 1280))
+    >>> features = np.random.default_rng(0).uniform(0, 1, (40, 1281))
     >>> adaptation = prepare(Head.of(model), features, np.arange(40) % 2)
     >>> adaptation.fit(np.arange(40)).put_into(model)
     """
