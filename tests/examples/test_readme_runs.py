@@ -132,7 +132,9 @@ def shell(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
         line = make("demo")
     else:
         monkeypatch.setattr("crackdet.report.report.draw", lambda run: [])
-    monkeypatch.setattr(crackdet.models, "new_classifier", standin_classifier)
+    # Painted views are augmented too.
+    augmented = functools.partial(standin_classifier, strength=1.0)
+    monkeypatch.setattr(crackdet.models, "new_classifier", augmented)
     words = shlex.split(line)
     words = [str(DUMMY_DATA) if word == "FOLDER" else word for word in words]
     if words[0] == "python":
