@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from crackdet.cli import check
 from crackdet.cli import options as cli
-from crackdet.cli.progress import shown_progress
+from crackdet.cli.loading import load_images
 from crackdet.errors import CrackdetError
 from crackdet.files import write_csv
 from crackdet.keras_import import import_keras
 from crackdet.names import printable
-from crackdet.quiet import warnings_aside
 
 if TYPE_CHECKING:
     from crackdet.data import CrackData
@@ -135,17 +134,5 @@ def _add_part(
 
 def _load(arguments: Namespace, *, cut: bool = True) -> "CrackData":
     import_keras()
-    from crackdet.data import load_data
-
-    # What is amiss stands in the notes, which are printed.
-    with warnings_aside(), shown_progress(arguments.verbose) as progress:
-        return load_data(
-            arguments.source,
-            data_dir=arguments.data_dir,
-            manual_dir=arguments.manual_dir,
-            strict=arguments.strict,
-            cut=cut,
-            verbose=arguments.verbose,
-            progress=progress,
-            **cli.resolve(vars(arguments), arguments.source, cli.CUTTING),
-        )
+    options = cli.resolve(vars(arguments), arguments.source, cli.CUTTING)
+    return load_images(arguments, arguments.source, cut=cut, **options)

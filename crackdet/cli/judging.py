@@ -4,9 +4,8 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from crackdet.cli.progress import shown_progress
+from crackdet.cli.loading import load_images
 from crackdet.cli.readers import real, yes_or_no
-from crackdet.quiet import warnings_aside
 
 if TYPE_CHECKING:
     from crackdet.data import CrackData
@@ -67,18 +66,4 @@ def load_for(
     cut: bool = False,
 ) -> "CrackData":
     """Loads images in the size that a classifier takes; `options` are `load_data`'s."""
-    from crackdet.data import load_data
-
-    # What is amiss stands in the notes, which are printed.
-    with warnings_aside(), shown_progress(arguments.verbose) as progress:
-        return load_data(
-            source,
-            image_size=classifier.image_size,
-            data_dir=arguments.data_dir,
-            manual_dir=arguments.manual_dir,
-            strict=arguments.strict,
-            cut=cut,
-            verbose=arguments.verbose,
-            progress=progress,
-            **options,
-        )
+    return load_images(arguments, source, image_size=classifier.image_size, cut=cut, **options)

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crackdet.cli.figures import figure_lines
+from crackdet.cli.loading import load_images
 from crackdet.cli.options import COMPUTING, LOADING, TRAINING
 from crackdet.cli.painting import fewer_train_images, fold_images, painting_of
-from crackdet.cli.progress import shown_progress
 from crackdet.errors import CrackdetError, UsageError
 from crackdet.files import atomic_write, read_json
 from crackdet.keras_import import import_keras
 from crackdet.memory import keep_freed_memory
-from crackdet.quiet import warnings_aside
 from crackdet.runs import files
 from crackdet.runs.folder import is_evaluated, is_new, seconds, timed
 from crackdet.runs.record import amend_config, made_with, write_config
@@ -58,24 +57,13 @@ def load_stage(
         cut: Whether splits that a folder lacks are cut from it.
     """
     import_keras()
-    from crackdet.data import load_data
-
     check_weights(options)
     say(f"Data: {arguments.data}")
     # The seconds of a run that has ended are those that it took.
     watch = contextlib.nullcontext() if is_evaluated(folder) else timed(folder, "data")
-    # What is amiss stands in the notes, which are printed.
-    with watch, warnings_aside(), shown_progress(arguments.verbose) as progress:
-        data = load_data(
-            arguments.data,
-            data_dir=arguments.data_dir,
-            manual_dir=arguments.manual_dir,
-            strict=arguments.strict,
-            verbose=arguments.verbose,
-            progress=progress,
-            cut=cut,
-            **{name: options[name] for name in LOADING if name in options},
-        )
+    with watch:
+        chosen = {name: options[name] for name in LOADING if name in options}
+        data = load_images(arguments, arguments.data, cut=cut, **chosen)
     data = fewer_train_images(options, data)
     if is_evaluated(folder):
         say(f"  {folder} holds the run of this command already.")

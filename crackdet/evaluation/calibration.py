@@ -113,6 +113,16 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[n
     return softmax(_logits(probabilities) / temperature, axis=1)
 
 
+def calibrated_scores(probabilities: ArrayLike, temperature: float) -> NDArray[np.float32]:
+    """Returns the probability of class 1, `(n,)`, as the model gives it once its logits are scaled.
+
+    Args:
+        probabilities: `(n, 2)`.
+        temperature: As in `apply_temperature`.
+    """
+    return apply_temperature(probabilities, temperature)[:, 1].astype(np.float32)
+
+
 def at_bound(temperature: float) -> bool:
     """Returns whether a temperature ended at its bound: the loss asked for more, or for less.
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from crackdet.data import CrackData, ImageSplit
 from crackdet.errors import CrackdetError
 from crackdet.evaluation.baseline import baseline_scores, fit_contrast, oriented
-from crackdet.evaluation.calibration import apply_temperature, fit_temperature
+from crackdet.evaluation.calibration import calibrated_scores, fit_temperature
 from crackdet.evaluation.familiar import cross_fitted_statistics, painted_inputs
 from crackdet.evaluation.filing import (
     checked_probabilities,
@@ -88,12 +88,12 @@ def cross_fit(
         temperature = fit_temperature(p[~own], y[~own])
         choice = choose_threshold(
             y[~own],
-            _positive(p[~own], temperature),
+            calibrated_scores(p[~own], temperature),
             groups=group_of[~own],
             miss_cost=miss_cost,
             bootstrap=0,
         )
-        scores[own] = _positive(p[own], temperature)
+        scores[own] = calibrated_scores(p[own], temperature)
         thresholds[own] = choice.threshold
         temperatures.append(temperature)
     return CrossFit(scores, thresholds, np.array(temperatures))
@@ -187,7 +187,7 @@ def cross_validate(
 
     _, epochs = fit_all(model, images, results, data.class_names, **shared)
     temperature = fit_temperature(probabilities, labels)
-    calibrated = _positive(probabilities, temperature)
+    calibrated = calibrated_scores(probabilities, temperature)
     choice = choose_threshold(
         labels,
         calibrated,
@@ -290,10 +290,6 @@ def undivided(data: CrackData) -> ImageSplit:
             "trained and tested on: cross-validation is for data without them. Leave --folds out."
         )
     return data.whole()
-
-
-def _positive(probabilities: ArrayLike, temperature: float) -> NDArray[np.float32]:
-    return apply_temperature(probabilities, temperature)[:, 1].astype(np.float32)
 
 
 def _out_of_fold(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crackdet.data import CrackData, ImageSplit
+from crackdet.data import ImageSplit
 from crackdet.features import (
     CachedFeatures,
     CacheTooSmall,
@@ -20,7 +20,6 @@ from crackdet.models.feature_statistics import FeatureStatistics
 from crackdet.models.out_of_distribution import (
     SHARE,
     STRESS_SHARE,
-    OutOfDistribution,
     limit_of,
     mahalanobis,
     with_limit,
@@ -62,13 +61,21 @@ def familiar_statistics(
     return with_limit(statistics, mahalanobis(statistics)(validation))
 
 
+def surface_depth(model: keras.Model) -> int | None:
+    """Returns the depth of `with_familiar_surface` for a trained classifier.
+
+    None where training moved nothing below the head, or more than the upper ten units.
+    """
+    depth = unfreeze_depth(model)
+    return depth if 0 < depth <= _DEEPEST else None
+
+
 def with_familiar_surface(
     statistics: FeatureStatistics,
-    model: keras.Model,
-    data: CrackData,
-    stress: ImageSplit,
-    cache: FeatureCache,
-    painting: keras.Layer,
+    depth: int,
+    training: Sequence[tuple[Features, ArrayLike]],
+    validation: Features,
+    stress: Features,
     *,
     seed: int = 0,
 ) -> FeatureStatistics:
@@ -77,49 +84,38 @@ def with_familiar_surface(
     Training deep on painted views leaves hardly anything else in what the head takes than whether
     there is a crack: strange pictures are like all others there
     (`examples/benchmarks/unlike_training.py`). Of the two limits, that of 1 % of validation and
-    that of 5 % of the stress validation, the larger one stands. Where training moved nothing below
-    the head, or more than the upper ten units, the statistics come back as they are.
+    that of 5 % of the stress validation, the larger one stands.
 
     Args:
         statistics: Of what the head takes.
-        model: The trained classifier.
-        data: What it was trained on.
-        stress: The stress validation.
-        cache: Where the features of painted views are kept.
-        painting: What painted them.
-        seed: That of the training.
+        depth: The boundary of the features, `surface_depth(model)`.
+        training: `surface` of training images, `(n, channels)`, and their classes: as they are, and
+            painted.
+        validation: `surface` of validation images.
+        stress: That of the stress validation.
+        seed: As in `familiar_statistics`.
     """
-    depth = unfreeze_depth(model)
-    if not 0 < depth <= _DEEPEST:
-        return statistics
-    painted = {"view": 1, "seed": seed, "painting": painting}
-    found = _of_some(
-        [
-            surface(model, data.train, cache, depth),
-            surface(model, data.train, cache, depth, **painted),
-        ],
-        seed,
-    )
+    found = _of_some(training, seed)
     score, whole = mahalanobis(found), statistics.with_surface(found, depth)
-    shares = ((data.validation, SHARE), (stress, STRESS_SHARE))
     limited = [
-        with_limit(whole, score(surface(model, split, cache, depth)[0]), share)
-        for split, share in shares
+        with_limit(whole, score(features), share)
+        for features, share in ((validation, SHARE), (stress, STRESS_SHARE))
     ]
     return max(limited, key=limit_of)
 
 
-def unsure_of(
-    detector: OutOfDistribution,
+def features_to_judge(
     model: keras.Model,
     split: ImageSplit,
     predictor: FeatureCache | Uncached,
     inputs: Features,
-) -> NDArray[np.bool_]:
-    """Returns of which images a classifier is unsure, `(n,)`; `inputs` is what its head takes."""
-    if detector.depth is None:
-        return detector.unsure(inputs)
-    return detector.unsure(surface(model, split, predictor, detector.depth)[0])
+    depth: int | None,
+) -> Features:
+    """Returns by what a classifier is unsure of images, `(n, channels)`.
+
+    What its head takes, `inputs`, or at a depth `surface`: see `OutOfDistribution.depth`.
+    """
+    return inputs if depth is None else surface(model, split, predictor, depth)[0]
 
 
 def surface(

@@ -17,13 +17,15 @@ from crackdet.evaluation.baseline import (
     fit_contrast,
     oriented,
 )
-from crackdet.evaluation.calibration import apply_temperature, fit_temperature
+from crackdet.evaluation.calibration import calibrated_scores, fit_temperature
 from crackdet.evaluation.choice import SPLITS
 from crackdet.evaluation.detection import detection_by_width
 from crackdet.evaluation.familiar import (
     familiar_statistics,
+    features_to_judge,
     painted_inputs,
-    unsure_of,
+    surface,
+    surface_depth,
     with_familiar_surface,
 )
 from crackdet.evaluation.filing import (
@@ -190,7 +192,7 @@ def evaluate_run(
     if stress is not None:
         uncalibrated, choosing_inputs = predict_with_features(model, stress, predictor)
     temperature = fit_temperature(uncalibrated, choosing.labels)
-    calibrated = _calibrated(uncalibrated, temperature)
+    calibrated = calibrated_scores(uncalibrated, temperature)
     choice = choose_threshold(
         choosing.labels,
         calibrated,
@@ -205,28 +207,37 @@ def evaluate_run(
     scale_logits(model, temperature)
 
     trained, inputs = predict_with_features(model, data.train, predictor)
-    scores = {"train": trained[:, 1], "validation": _calibrated(validated, temperature)}
+    scores = {"train": trained[:, 1], "validation": calibrated_scores(validated, temperature)}
     familiar: list[tuple[NDArray[np.float32], ArrayLike]] = [(inputs, data.train.labels)]
     if painting is not None and cache is not None:
         familiar.append(painted_inputs(model, data.train, cache, painting, seed))
     statistics = familiar_statistics(familiar, validation_inputs, seed=seed)
-    if stress is not None and painting is not None and cache is not None:
-        statistics = with_familiar_surface(
-            statistics, model, data, stress, cache, painting, seed=seed
-        )
-    detector = OutOfDistribution.of(statistics)
-    assert detector is not None
+    depth = None if stress is None or painting is None or cache is None else surface_depth(model)
 
-    def doubt(split: ImageSplit, inputs: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return unsure_of(detector, model, split, predictor, inputs)
+    def judged(split: ImageSplit, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return features_to_judge(model, split, predictor, inputs, depth)
 
-    unsure = {
-        "train": doubt(data.train, inputs),
-        "validation": doubt(data.validation, validation_inputs),
+    looks = {
+        "train": judged(data.train, inputs),
+        "validation": judged(data.validation, validation_inputs),
     }
     if stress is not None:
-        unsure["stress"] = doubt(stress, choosing_inputs)
-    del familiar, inputs, choosing_inputs
+        looks["stress"] = judged(stress, choosing_inputs)
+    if depth is not None:
+        painted = surface(model, data.train, predictor, depth, view=1, seed=seed, painting=painting)
+        statistics = with_familiar_surface(
+            statistics,
+            depth,
+            [(looks["train"], data.train.labels), painted],
+            looks["validation"],
+            looks["stress"],
+            seed=seed,
+        )
+        del painted
+    detector = OutOfDistribution.of(statistics)
+    assert detector is not None
+    unsure = {name: detector.unsure(features) for name, features in looks.items()}
+    del familiar, inputs, choosing_inputs, looks
     write_model(
         run_dir,
         model,
@@ -243,7 +254,7 @@ def evaluate_run(
     before = {"validation": predict_probabilities(before_model, data.validation, predictor)[:, 1]}
     # Every choice is made and the model is on disk: from here on test is read.
     tested, test_inputs = predict_with_features(model, data.test, predictor)
-    scores["test"], unsure["test"] = tested[:, 1], doubt(data.test, test_inputs)
+    scores["test"], unsure["test"] = tested[:, 1], detector.unsure(judged(data.test, test_inputs))
     before["test"] = predict_probabilities(before_model, data.test, predictor)[:, 1]
 
     deviations = {name: baseline_scores(data.splits[name]) for name in ("validation", "test")}
@@ -309,11 +320,6 @@ def evaluate_run(
     return metrics
 
 
-def _calibrated(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Returns the probability of a crack as the model gives it once its logits are scaled."""
-    return apply_temperature(probabilities, temperature).astype(np.float32)[:, 1]
-
-
 def _detection(
     model: keras.Model,
     validation: ImageSplit,
@@ -325,7 +331,8 @@ def _detection(
 ) -> dict[str, Any]:
     """Measures how wide a painted crack has to be to be found, on at most so many pictures."""
     painted = width_split(validation, images=min(DETECTION_IMAGES, most), seed=seed)
-    probabilities, features = predict_with_features(model, painted, predictor)
+    probabilities, inputs = predict_with_features(model, painted, predictor)
+    looks = features_to_judge(model, painted, predictor, inputs, detector.depth)
     return {
         "side": max(painted.image_size),
         **detection_by_width(
@@ -335,7 +342,7 @@ def _detection(
             painted.contrasts,
             threshold=threshold,
             groups=painted.groups,
-            unsure=unsure_of(detector, model, painted, predictor, features),
+            unsure=detector.unsure(looks),
         ),
     }
 

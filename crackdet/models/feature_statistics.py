@@ -6,9 +6,10 @@ them, or to say how unlike them others are, without a single training image. A r
 """
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -104,8 +105,7 @@ class FeatureStatistics:
             surface: Of `crackdet.models.units.surface_at(model, depth)`.
             depth: The unfreeze depth at whose boundary that is.
         """
-        arrays = {f"{_SURFACE}{name}": getattr(surface, name) for name in _NAMES}
-        arrays[f"{_SURFACE}directions"] = surface.directions.astype(np.float16)
+        arrays = {f"{_SURFACE}{name}": array for name, array in surface._arrays().items()}
         return replace(self, extra={**self.extra, **arrays, _DEPTH: np.array(depth)})
 
     @property
@@ -113,10 +113,22 @@ class FeatureStatistics:
         """What `with_surface` added, or None."""
         if _DEPTH not in self.extra:
             return None
-        counts, *rest = (np.asarray(self.extra[f"{_SURFACE}{name}"]) for name in _NAMES)
+        arrays = [self.extra[f"{_SURFACE}{name}"] for name in _NAMES]
+        return FeatureStatistics._of_arrays(arrays, {}), int(self.extra[_DEPTH])
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Its own arrays as they are stored."""
+        arrays = {name: getattr(self, name) for name in _NAMES}
+        return {**arrays, "directions": self.directions.astype(np.float16)}
+
+    @classmethod
+    def _of_arrays(
+        cls, arrays: Iterable[NDArray[Any]], extra: Mapping[str, NDArray[np.generic]]
+    ) -> "FeatureStatistics":
+        """Takes what `_arrays` gave, in the order of `_NAMES`."""
+        counts, *rest = arrays
         means, directions, residuals, lows = (each.astype(np.float32) for each in rest)
-        found = FeatureStatistics(counts, means, directions, residuals, lows)
-        return found, int(self.extra[_DEPTH])
+        return cls(counts, means, directions, residuals, lows, extra)
 
     def draw(self, label: int, count: int, seed: int = 0) -> Floats:
         """Returns features drawn as those of a class were distributed, `(count, channels)`.
@@ -135,15 +147,11 @@ class FeatureStatistics:
 
     def write(self, path: Path) -> None:
         """Writes the file of a preset, or of a model (see `statistics_file`)."""
-        own = {
-            "counts": self.counts,
-            "means": self.means,
-            "directions": self.directions.astype(np.float16),
-            "residuals": self.residuals,
-            "lows": self.lows,
-        }
         with atomic_write(path) as temporary:
-            np.savez_compressed(temporary, **{**self.extra, **own})  # type: ignore[arg-type]
+            np.savez_compressed(
+                temporary,
+                **{**self.extra, **self._arrays()},  # type: ignore[arg-type]
+            )
 
     @classmethod
     def read(cls, path: Path) -> "FeatureStatistics":
@@ -161,9 +169,7 @@ class FeatureStatistics:
                 f"{path} holds no statistics of a model's features ({error}): copy it again, or "
                 "remove it."
             ) from error
-        counts, *rest = own
-        means, directions, residuals, lows = (each.astype(np.float32) for each in rest)
-        return cls(counts, means, directions, residuals, lows, extra)
+        return cls._of_arrays(own, extra)
 
 
 def statistics_file(model_file: Path) -> Path:

@@ -9,7 +9,7 @@ from unseen_recipes import Recipe
 
 import crackdet
 from crackdet.features import CachedFeatures, FeatureBatches
-from crackdet.models.units import MAX_DEPTH, boundary, crack_map_logits, unit_of
+from crackdet.models.units import boundary, crack_map_logits, unit_of
 from crackdet.seeds import reseed, set_seed
 from crackdet.training.callbacks import EpochOrder
 from crackdet.training.fitting import learning_rate_schedule
@@ -107,8 +107,7 @@ def unit_rates(model: keras.Model, decay: float) -> dict[str, float]:
     rates = {}
     for layer in crackdet.models.units.backbone(model).layers:
         if unit := unit_of(layer.name):
-            depth = min(unit.depth, MAX_DEPTH)
-            rates |= {each.path: decay**depth for each in layer.trainable_variables}
+            rates |= {each.path: decay**unit.depth for each in layer.trainable_variables}
     return rates
 
 

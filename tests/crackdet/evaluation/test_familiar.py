@@ -9,9 +9,10 @@ from crackdet.data import CrackData
 from crackdet.evaluation.familiar import (
     cross_fitted_statistics,
     familiar_statistics,
+    features_to_judge,
     painted_inputs,
     surface,
-    unsure_of,
+    surface_depth,
     with_familiar_surface,
 )
 from crackdet.evaluation.filing import predict_with_features
@@ -68,21 +69,27 @@ def test_after_deep_painted_training_what_it_did_not_move_decides(cache, tmp_pat
     # The head takes the same of every image, as if training had left nothing else.
     same = np.zeros((24, 4), np.float32)
     statistics = familiar_statistics([(same, data.train.labels)], same)
-    painted = cache.features(model, 2, data.train, 1, seed=5, painting=Bars())
-    assert painted.labels is not None
-    statistics = with_familiar_surface(statistics, model, data, data.test, cache, Bars(), seed=5)
+    plain = surface(model, data.train, cache, 2)
+    painted = surface(model, data.train, cache, 2, view=1, seed=5, painting=Bars())
+    view = cache.features(model, 2, data.train, 1, seed=5, painting=Bars())
+    assert view.labels is not None
+    np.testing.assert_array_equal(painted[1], view.labels)
+    looks = [surface(model, split, cache, 2)[0] for split in (data.validation, data.test)]
+    assert surface_depth(model) == 2
+    statistics = with_familiar_surface(statistics, 2, [plain, painted], *looks, seed=5)
     statistics.write(tmp_path / "model.statistics.npz")
     detector = OutOfDistribution.of(FeatureStatistics.read(tmp_path / "model.statistics.npz"))
     assert detector.depth == 2
     for split in (data.validation, data.test):
-        assert unsure_of(detector, model, split, cache, same).sum() <= 1
+        judged = features_to_judge(model, split, cache, same, detector.depth)
+        assert detector.unsure(judged).sum() <= 1
     noise = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype("uint8")
     strange = CrackData.from_arrays(*[(noise, np.arange(6) % 2)] * 3).test
     probabilities, judged = detector.answers_of(model).predict(strange.in_order(), verbose=0)
     np.testing.assert_allclose(probabilities, model.predict(strange.in_order(), verbose=0))
     detector = dataclasses.replace(detector, limit=float(np.median(detector.score(judged))))
-    unsure = unsure_of(detector, model, strange, Uncached(), same[:6])
+    unsure = detector.unsure(features_to_judge(model, strange, Uncached(), same[:6], 2))
     np.testing.assert_array_equal(unsure, detector.unsure(judged))
     assert unsure.sum() == 3
     still = standin_classifier((16, 16), unfreeze_depth=0)
-    assert with_familiar_surface(statistics, still, data, data.test, cache, Bars()) is statistics
+    assert surface_depth(still) is None
