@@ -26,7 +26,7 @@ from crackdet.evaluation.filing import (
     written_score,
 )
 from crackdet.evaluation.metrics import metrics_row
-from crackdet.evaluation.samples import collect_samples
+from crackdet.evaluation.samples import collect_samples, painted_samples
 from crackdet.evaluation.threshold import choose_threshold
 from crackdet.evaluation.trivial import compare_with_trivial
 from crackdet.features import FeatureCache, Uncached
@@ -177,6 +177,7 @@ def cross_validate(
     images = undivided(data)
     dealt = deal_folds(images, folds, validation_fraction=validation_fraction, seed=seed)
     options = {"seed": seed, **fit_options}
+    painting = options.get("painting")
     shared = {"cache": cache, "run_dir": run_dir, "verbose": verbose, **options}
     results = fit_folds(
         model, images, dealt, data.class_names, stress_images=stress_images, **shared
@@ -198,10 +199,9 @@ def cross_validate(
         chosen_on="cross-validation",
     )
     scale_logits(model, temperature)
-    inputs = [(predict_with_features(model, images, cache or Uncached())[1], labels, fold_of)]
-    if cache is not None and options.get("painting") is not None:
-        painted = painted_inputs(model, images, cache, options["painting"], seed)
-        inputs.append((*painted, fold_of))
+    views = [(predict_with_features(model, images, cache or Uncached())[1], labels)]
+    if cache is not None and painting is not None:
+        views.append(painted_inputs(model, images, cache, painting, seed))
     facts = {
         **data.facts(),
         "counts": {"all": _counts(images, data.class_names)},
@@ -218,7 +218,7 @@ def cross_validate(
         facts=facts,
         trained_on=images,
         known=known,
-        statistics=cross_fitted_statistics(*map(np.concatenate, zip(*inputs, strict=True))),
+        statistics=cross_fitted_statistics(views, fold_of, seed=seed),
     )
 
     before = predict_probabilities(before_model, images, cache or Uncached())[:, 1]
@@ -268,9 +268,9 @@ def cross_validate(
         _prediction_rows(images, fitted, before, fold_of),
         further=("fold", "threshold"),
     )
-    shown = collect_samples(
-        model, images, images, fitted.scores, threshold=fitted.thresholds, seed=seed
-    )
+    shown = collect_samples(model, images, images, fitted.scores, fitted.thresholds, seed=seed)
+    if painting is not None:
+        shown |= painted_samples(painting, images, seed=seed)
     write_shown(run_dir, model, shown)
     metrics["seconds"] = {**(seconds or {}), CROSS_VALIDATION: time.perf_counter() - start}
     write_json(run_dir / files.METRICS, metrics)

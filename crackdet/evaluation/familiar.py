@@ -162,23 +162,26 @@ def _at_most(
 
 
 def cross_fitted_statistics(
-    features: Features, labels: ArrayLike, fold_of: NDArray[np.int64]
+    views: Sequence[tuple[Features, ArrayLike]], fold_of: NDArray[np.int64], *, seed: int = 0
 ) -> FeatureStatistics:
     """Returns the statistics of images without a validation split.
 
-    The limit stands on the distances of each fold from the others.
+    1 % of the images as they are exceed the limit, each fold's judged by the others. Painted views
+    are part of what is familiar, and none of what the limit is set by: nobody meets them.
 
     Args:
-        features: What the head takes of all images, `(n, channels)`.
-        labels: Their classes, `(n,)`.
+        views: What the head takes of all images, `(n, channels)`, and their classes, `(n,)`: of the
+            images as they are and, where it was trained on them, of painted views of each.
         fold_of: The fold of each image, from 0, `(n,)`.
+        seed: As in `familiar_statistics`.
     """
-    y = np.asarray(labels)
-    scores = np.empty(y.size)
+    images, _ = views[0]
+    scores = np.empty(len(images))
     for number in range(int(fold_of.max()) + 1):
         own = fold_of == number
-        scores[own] = mahalanobis(FeatureStatistics.of(features[~own], y[~own]))(features[own])
-    return with_limit(FeatureStatistics.of(features, y), scores)
+        others = [(features[~own], np.asarray(labels)[~own]) for features, labels in views]
+        scores[own] = mahalanobis(_of_some(others, seed))(images[own])
+    return with_limit(_of_some(views, seed), scores)
 
 
 def painted_inputs(

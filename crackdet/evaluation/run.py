@@ -39,7 +39,7 @@ from crackdet.evaluation.filing import (
     written_score,
 )
 from crackdet.evaluation.metrics import metrics_row
-from crackdet.evaluation.samples import collect_samples, stress_samples
+from crackdet.evaluation.samples import collect_samples, painted_samples, stress_samples
 from crackdet.evaluation.stress import stress_score
 from crackdet.evaluation.threshold import choose_threshold
 from crackdet.evaluation.trivial import compare_with_trivial
@@ -309,9 +309,9 @@ def evaluate_run(
         unsure=unsure["test"],
     )
     write_predictions(run_dir / files.PREDICTIONS, data, scores, before, unsure)
-    samples = collect_samples(
-        model, data.train, data.test, scores["test"], threshold=threshold, seed=seed
-    )
+    samples = collect_samples(model, data.train, data.test, scores["test"], threshold, seed=seed)
+    if painting is not None:
+        samples |= painted_samples(painting, data.train, seed=seed)
     if stress is not None:
         samples |= stress_samples(stress, calibrated, threshold=threshold)
     write_shown(run_dir, model, samples)

@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crackdet.data import ImageSplit, resize
+from crackdet.features.painted import make_painter, painting_keys
 from crackdet.layers import augmentation
 from crackdet.models.units import augmentation_of
 from crackdet.stress import StressSplit
 
 EXAMPLES = 9
 AUGMENTATIONS = 9
+PAINTED, PAINTED_VIEWS = 4, 2
 PREDICTIONS = 16
 MISTAKES = 12
 STRESS_SIDE = 160
@@ -24,8 +26,8 @@ def collect_samples(
     train: ImageSplit,
     test: ImageSplit,
     scores: ArrayLike,
-    *,
     threshold: float | NDArray[np.float64],
+    *,
     seed: int = 0,
 ) -> dict[str, NDArray[Any]]:
     """Returns the images of a run's report with what the report says about them.
@@ -77,6 +79,42 @@ def collect_samples(
         "mistake_losses": losses[worst],
         "mistake_wrong": wrong[worst],
         "mistake_count": np.array(int(wrong.sum())),
+    }
+
+
+def painted_samples(
+    painting: keras.Layer, train: ImageSplit, *, seed: int = 0
+) -> dict[str, NDArray[Any]]:
+    """Returns some sound images, and painted views of them as training is shown them.
+
+    Args:
+        painting: What painted the images of training.
+        train: `crackdet.data.ImageSplit` of training.
+        seed: Seed of the training, by which its views were painted; of the choice, too.
+
+    Returns:
+        A dictionary of arrays: `painted_originals` uint8 `(k, H, W, 3)`, of each its views before
+        augmentation, `painted_images` uint8 `(k, views, H, W, 3)`, and the class that training was
+        told for them, `painted_labels` `(k, views)`.
+    """
+    sound = np.flatnonzero(np.asarray(train.labels) == 0)
+    chosen = np.random.default_rng(seed).permutation(sound)[:PAINTED]
+    originals = train.images(chosen)
+    keys = [
+        painting_keys([train.digests[index] for index in chosen], view, seed)
+        for view in range(1, 1 + PAINTED_VIEWS)  # view 0 shows images as they are
+    ]
+    paint = make_painter(painting, train.image_size)
+    shown = paint(
+        np.repeat(originals, PAINTED_VIEWS, axis=0),
+        np.repeat(train.labels[chosen], PAINTED_VIEWS),
+        np.stack(keys, axis=1).reshape(-1, 2),
+    )
+    images = np.clip(np.rint(shown.images), 0, 255).astype(np.uint8)
+    return {
+        "painted_originals": originals,
+        "painted_images": images.reshape(len(chosen), PAINTED_VIEWS, *images.shape[1:]),
+        "painted_labels": shown.labels.reshape(len(chosen), PAINTED_VIEWS),
     }
 
 

@@ -27,6 +27,7 @@ def draw(run: Run) -> Iterator[Picture]:
         images.mistakes,
         images.examples,
         images.augmentations,
+        images.painted,
         architecture,
         history.history,
     ):

@@ -1,4 +1,4 @@
-"""Pictures of images: examples, augmentations, predictions, worst mistakes."""
+"""Pictures of images: examples, augmentations, painted views, predictions, worst mistakes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,6 +45,31 @@ def augmentations(run: Run) -> Picture:
         "another way.",
         "What the model sees of one image in different epochs of training.",
         _grid(views, [""] * len(views), [INK] * len(views), columns=3),
+        photographs=True,
+    )
+
+
+def painted(run: Run) -> Picture | None:
+    """Sound images with their painted views; None where training painted nothing."""
+    if "painted_images" not in run.samples:
+        return None
+    originals, views = run.samples["painted_originals"], run.samples["painted_images"]
+    cracked = run.samples["painted_labels"] == 1
+    images, titles, colours = [], [], []
+    for original, shown, is_cracked in zip(originals, views, cracked, strict=True):
+        images += [original, *shown]
+        titles += ["sound, as it is", *np.where(is_cracked, "now cracked", "still sound")]
+        colours += [INK, *(CLASS_COLOURS[int(each)] for each in is_cracked)]
+    return Picture(
+        "painted",
+        "Sound patches, painted",
+        f"{plural(len(originals), 'sound training image')}, each followed by "
+        f"{plural(views.shape[1], 'painted view')} of it: {int(cracked.sum())} of the "
+        f"{cracked.size} views got a crack and are labelled cracked.",
+        "Each row: a training image as it is, then as training paints it before it augments it, "
+        "with the label of that view. What is still sound may have got what is mistaken for a "
+        "crack. Drawn at random.",
+        _grid(np.stack(images), titles, colours, columns=1 + views.shape[1]),
         photographs=True,
     )
 

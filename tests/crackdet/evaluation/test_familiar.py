@@ -55,9 +55,20 @@ def test_each_fold_is_judged_by_the_statistics_of_the_others():
     x, y = random.normal(size=(400, 5)).astype(np.float32), np.arange(400) % 2
     fold_of = np.arange(400) // 100
     x[fold_of == 2] += 9  # a fold unlike all others
-    apart = OutOfDistribution.of(cross_fitted_statistics(x, y, fold_of))
+    apart = OutOfDistribution.of(cross_fitted_statistics([(x, y)], fold_of))
     together = OutOfDistribution.of(familiar_statistics([(x, y)], x))
     assert apart.limit > 5 * together.limit
+
+
+def test_painted_views_widen_what_is_familiar_to_folds_but_set_no_limit():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(2000, 5)).astype(np.float32), np.arange(2000) % 2
+    painted = 4 * random.normal(size=(2000, 5)).astype(np.float32)
+    views = [(x, y), (painted, y[::-1])]
+    detector = OutOfDistribution.of(cross_fitted_statistics(views, np.arange(2000) // 400))
+    assert 10 <= detector.unsure(x).sum() <= 20
+    alone = OutOfDistribution.of(familiar_statistics([(x, y)], x))
+    assert detector.score(painted).mean() < alone.score(painted).mean() / 4
 
 
 def test_after_deep_painted_training_what_it_did_not_move_decides(cache, tmp_path):

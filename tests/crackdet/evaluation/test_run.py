@@ -30,6 +30,7 @@ from crackdet.models import feature_statistics
 from crackdet.models.out_of_distribution import OutOfDistribution
 from crackdet.models.record import read_record
 from crackdet.stress import StressSplit
+from tests.bars import Bars
 from tests.crackdet.evaluation.conftest import cracked_patches
 
 
@@ -115,7 +116,9 @@ def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_cla
         severities=np.arange(60) // 4 % 5 + 1,
     )
     uncalibrated = trained.predict(images, verbose=0)
-    metrics = evaluate_run(trained, line_classifier(7), data, tmp_path, stress=stress, bootstrap=0)
+    metrics = evaluate_run(
+        trained, line_classifier(7), data, tmp_path, stress=stress, painting=Bars(), bootstrap=0
+    )
     assert metrics["temperature"] == pytest.approx(fit_temperature(uncalibrated, labels))
     scores = trained.predict(images, verbose=0)[:, 1]
     choice = choose_threshold(labels, scores, groups=groups, bootstrap=0)
@@ -144,6 +147,7 @@ def test_a_stress_validation_makes_the_choices(trained, data, tmp_path, line_cla
     cracked = (labels == 1) & rust & (stress.severities == 3)
     missed = scores[cracked][0] < metrics["threshold"]
     assert samples["stress_wrong"][shown.index(("rust", 3))] == missed
+    assert samples["painted_labels"].shape == (4, 2)
     _check_card(tmp_path, metrics)
 
 

@@ -12,7 +12,10 @@ from crackdet.evaluation.samples import (
     balanced_choice,
     collect_samples,
     image_losses,
+    painted_samples,
 )
+from crackdet.training.sources import PaintedBatches
+from tests.bars import Bars
 
 
 def test_samples_hold_what_the_report_shows(data, line_classifier):
@@ -73,6 +76,25 @@ def test_samples_repeat_and_survive_a_file(data, line_classifier):
     file.seek(0)
     with np.load(file, allow_pickle=False) as loaded:
         assert all(np.array_equal(loaded[name], first[name]) for name in first)
+
+
+def test_painted_images_are_those_that_training_is_shown(data):
+    samples = painted_samples(Bars(), data.train, seed=5)
+    assert samples["painted_images"].shape == (4, 2, 16, 16, 3)
+    everything = data.train.images(range(data.train.num_images))
+    chosen = [
+        next(index for index, image in enumerate(everything) if np.array_equal(image, original))
+        for original in samples["painted_originals"]
+    ]
+    assert len(set(chosen)) == 4
+    assert not data.train.labels[chosen].any()
+    training = PaintedBatches(data.train.subset(chosen, shuffle=False), Bars(), seed=5)
+    for view in (1, 2):
+        training.epoch = view
+        images, labels = training[0]
+        np.testing.assert_allclose(samples["painted_images"][:, view - 1], images, atol=0.5)
+        np.testing.assert_array_equal(samples["painted_labels"][:, view - 1], labels)
+    assert 0 < samples["painted_labels"].sum() < 8
 
 
 def test_a_models_own_augmentation_is_shown(data, line_classifier):

@@ -85,13 +85,15 @@ def test_missed_cracks_under_stress_have_a_red_border(run):
     assert [each.get_title(loc="left") for each in few[::2]] == ["joints", "rust"]
 
 
-def test_a_run_without_stress_has_no_picture_of_it(run):
+def test_a_run_without_painting_or_stress_has_no_picture_of_it(run):
     def fail(name):
         raise AssertionError(name)
 
     kept = {k: value for k, value in run.metrics.items() if k not in ("stress", "detection")}
-    images = {key: value for key, value in run.samples.items() if not key.startswith("stress")}
-    other = dataclasses.replace(run, metrics=Entries(kept, fail), samples=Entries(images, fail))
+    of_it = ("painted", "stress")
+    samples = {key: value for key, value in run.samples.items() if not key.startswith(of_it)}
+    other = dataclasses.replace(run, metrics=Entries(kept, fail), samples=Entries(samples, fail))
+    assert images.painted(other) is None
     assert stress.stress_scores(other) is None
     assert stress.stress_pictures(other) is None
     assert detection.detection(other) is None
@@ -215,6 +217,16 @@ def test_grids_name_what_they_show(run):
     assert all("right" in title for title in worst[count:])
     losses = [float(title.rpartition(" ")[2]) for title in worst[:count]]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_painted_views_stand_beside_their_image_with_their_label(run):
+    picture = images.painted(run)
+    shown = [axes.get_title(loc="left") for axes in picture.figure.axes]
+    assert shown == ["sound, as it is", "still sound", "now cracked"] * 4
+    drawn = [axes.get_images()[0].get_array() for axes in picture.figure.axes]
+    np.testing.assert_array_equal(drawn[3], run.samples["painted_originals"][1])
+    np.testing.assert_array_equal(drawn[5], run.samples["painted_images"][1, 1])
+    assert "4 of the 8 views got a crack" in picture.alt
 
 
 def test_a_run_without_mistakes_says_so(run_dir):

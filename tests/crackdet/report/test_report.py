@@ -19,7 +19,7 @@ from crackdet.report.page import render_page as make_page
 from crackdet.report.run import read_run
 
 VOID = {"meta", "img"}
-PHOTOGRAPHS = {"examples", "augmentations", "predictions", "mistakes", "stress_pictures"}
+PHOTOGRAPHS = {"examples", "augmentations", "painted", "predictions", "mistakes", "stress_pictures"}
 PICTURES = {
     "architecture",
     "augmentations",
@@ -29,6 +29,7 @@ PICTURES = {
     "histograms",
     "history",
     "mistakes",
+    "painted",
     "precision_recall",
     "predicted_against_true",
     "predictions",
