@@ -74,8 +74,10 @@ def yes_or_no(text: str) -> bool:
 def _number(
     kind: type, name: str, low: float, high: float | None, open_low: bool = False
 ) -> Reader:
-    above = f"above {low}" if open_low else f"of at least {low}"
-    expected = f"{name} {above}" if high is None else f"{name} from {low} to {high}"
+    if open_low:
+        bounds = f"above {low}" if high is None else f"above {low}, at most {high}"
+    else:
+        bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
 
     def reader(text: str) -> Any:
         try:
@@ -85,7 +87,7 @@ def _number(
         finite = value is not None and math.isfinite(value)
         inside = finite and (value > low if open_low else value >= low)
         if not inside or (high is not None and value > high):
-            raise argparse.ArgumentTypeError(f"expected {expected}, received {text!r}")
+            raise argparse.ArgumentTypeError(f"expected {name} {bounds}, received {text!r}")
         return value
 
     return reader

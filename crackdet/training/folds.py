@@ -305,7 +305,10 @@ def _require_no_ruling_group(images: ImageSplit) -> None:
 
 def _too_few(images: ImageSplit, groups: Mapping[int, int]) -> str:
     if len(groups) < 2:
-        return "Cross-validation needs images of two classes: these are all of one."
+        return (
+            "Cross-validation needs images of two classes, and these are all of one (such as "
+            f"{images.keys[0]}): add a folder of the other, or give the labels with --labels FILE."
+        )
     label = min(groups, key=lambda each: groups[each])
     count = int(np.sum(images.labels == label))
     key = images.keys[int(np.argmax(images.labels == label))]

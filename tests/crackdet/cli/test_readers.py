@@ -26,7 +26,7 @@ def test_numbers_are_read_exactly_within_their_range(value: float) -> None:
     if 0 < value <= 1:
         assert read(repr(value)) == value
     else:
-        with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 1"):
+        with pytest.raises(argparse.ArgumentTypeError, match="above 0, at most 1"):
             read(repr(value))
 
 

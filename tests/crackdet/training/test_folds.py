@@ -92,7 +92,7 @@ def test_folds_are_fewer_where_groups_are_few_and_none_where_a_class_is_of_one_g
     ruled = labelled([1] * 30 + [0] * 15, [*range(30), *[30] * 8, *range(31, 38)])
     with pytest.raises(CrackdetError, match=r"0030.png\) has 8 of the 15 images.*--folds none"):
         deal_folds(ruled, 5)
-    with pytest.raises(CrackdetError, match="all of one"):
+    with pytest.raises(CrackdetError, match=r"all of one \(such as 0000.png\).*--labels FILE"):
         deal_folds(labelled([1] * 9, [*range(9)]), 3)
     with pytest.raises(ValueError, match="validation_fraction"):
         deal_folds(three, 5, validation_fraction=0.9)
