@@ -95,6 +95,8 @@ def choose_images(
     judged = wanted & ~seen | (pool & seen if include_seen else False)
     left_out = pool & seen & ~judged
     near = judged & ~seen & np.isin(whole.groups, whole.groups[seen])
+    if not whole.num_images:
+        raise CrackdetError(f"{data.name} holds no image that can be judged: give another one.")
     if not judged.any():
         raise CrackdetError(_nothing_left(what, int(left_out.sum()), include_seen is not None))
     images = whole.subset(np.flatnonzero(judged))

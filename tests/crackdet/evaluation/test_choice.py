@@ -130,6 +130,8 @@ def test_nothing_to_judge_is_a_sentence():
         choose_images(folder(range(3)), OWN)
     with pytest.raises(CrackdetError, match=r"no image in the validation split of data"):
         choose_images(folder([20]), OWN, split="validation")
+    with pytest.raises(CrackdetError, match=r"^data holds no image that can be judged: give"):
+        choose_images(folder([]), OWN)
     with pytest.raises(ValueError, match="all, train, validation, test; received 'dev'"):
         choose_images(folder([20]), OWN, split="dev")
 
