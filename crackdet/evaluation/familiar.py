@@ -75,7 +75,8 @@ def with_familiar_surface(
     depth: int,
     training: Sequence[tuple[Features, ArrayLike]],
     validation: Features,
-    stress: Features,
+    stress: tuple[Features, ArrayLike],
+    families: Sequence[str],
     *,
     seed: int = 0,
 ) -> FeatureStatistics:
@@ -83,8 +84,10 @@ def with_familiar_surface(
 
     Training deep on painted views leaves hardly anything else in what the head takes than whether
     there is a crack: strange pictures are like all others there
-    (`examples/benchmarks/unlike_training.py`). Of the two limits, that of 1 % of validation and
-    that of 5 % of the stress validation, the larger one stands.
+    (`examples/benchmarks/unlike_training.py`). The stress validation is part of what is familiar:
+    it is concrete, if hard to judge. So that other sites are familiar too, each of its families is
+    judged by statistics that leave it out. Of the two limits, that of 1 % of validation and that of
+    10 % of the stress validation judged so, the larger one stands.
 
     Args:
         statistics: Of what the head takes.
@@ -92,16 +95,24 @@ def with_familiar_surface(
         training: `surface` of training images, `(n, channels)`, and their classes: as they are, and
             painted.
         validation: `surface` of validation images.
-        stress: That of the stress validation.
+        stress: That of the stress validation, and its classes.
+        families: What each picture of the stress validation shows.
         seed: As in `familiar_statistics`.
     """
-    found = _of_some(training, seed)
-    score, whole = mahalanobis(found), statistics.with_surface(found, depth)
-    limited = [
-        with_limit(whole, score(features), share)
-        for features, share in ((validation, SHARE), (stress, STRESS_SHARE))
-    ]
-    return max(limited, key=limit_of)
+    known = _some_of(training, seed)
+    pictures, labels = stress[0], np.asarray(stress[1], np.int64)
+
+    def with_stress(part: NDArray[np.bool_]) -> FeatureStatistics:
+        return _together([known, (pictures[part], labels[part])])
+
+    left_out, family_of = np.empty(len(pictures)), np.asarray(families)
+    for family in np.unique(family_of):
+        own = family_of == family
+        left_out[own] = mahalanobis(with_stress(~own))(pictures[own])
+    found = with_stress(np.ones(len(pictures), bool))
+    whole = statistics.with_surface(found, depth)
+    looks = ((mahalanobis(found)(validation), SHARE), (left_out, STRESS_SHARE))
+    return max((with_limit(whole, scores, share) for scores, share in looks), key=limit_of)
 
 
 def features_to_judge(
@@ -145,10 +156,21 @@ def surface(
 
 
 def _of_some(training: Sequence[tuple[Features, ArrayLike]], seed: int) -> FeatureStatistics:
+    return _together([_some_of(training, seed)])
+
+
+def _together(parts: Sequence[tuple[Features, NDArray[np.int64]]]) -> FeatureStatistics:
+    features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return FeatureStatistics.of(features, labels)
+
+
+def _some_of(
+    training: Sequence[tuple[Features, ArrayLike]], seed: int
+) -> tuple[Features, NDArray[np.int64]]:
     random = np.random.default_rng(seed)
     parts = [_at_most(MOST // len(training), *part, random) for part in training]
     features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return FeatureStatistics.of(features, labels)
+    return features, labels
 
 
 def _at_most(

@@ -22,6 +22,8 @@ LOCAL_FEATURES_NAME = "block_13_expand_relu"
 CRACK_MAP_NAME = "crack_map"
 EVIDENCE_NAME = "evidence"
 JOINED_NAME = "features"
+# A standard deviation over places that is as good as none: what half precision rounds away.
+_NO_SPREAD = 1e-2
 
 # The one map of the names that keras.applications gives to MobileNetV2's layers.
 _STAGES = (
@@ -194,26 +196,28 @@ def with_head_inputs(model: keras.Model) -> keras.Model:
 
 def with_surface(model: keras.Model, depth: int) -> keras.Model:
     """Returns a classifier that answers with its probabilities and with `surface_at` a depth."""
-    surface = _mean_over_places(boundary(model, depth))
+    surface = _over_places(boundary(model, depth))
     return keras.Model(model.input, [model.output, surface], name=model.name)
 
 
 def surface_at(model: keras.Model, depth: int) -> keras.Model:
-    """Returns the network from a boundary's features to their mean over all places.
+    """Returns the network from a boundary's features to their mean and spread over all places.
 
-    That says what a surface is made of, `(batch, channels)`, whatever lies where on it, and in
-    features that training at this depth has not moved.
+    They say what a surface is made of, and how much of one thing it is, whatever lies where on it,
+    in features that training at this depth has not moved: the means of all channels, then the
+    logarithms of their standard deviations, `(batch, 2 * channels)`, float32.
     """
     tensors = boundary(model, depth)
     return keras.Model(
-        tensors[0] if len(tensors) == 1 else tensors, _mean_over_places(tensors), name="surface"
+        tensors[0] if len(tensors) == 1 else tensors, _over_places(tensors), name="surface"
     )
 
 
-def _mean_over_places(tensors: list[keras.KerasTensor]) -> keras.KerasTensor:
-    pool = keras.layers.GlobalAveragePooling2D
-    means = [pool(dtype="float32")(each) if len(each.shape) == 4 else each for each in tensors]
-    return means[0] if len(means) == 1 else keras.layers.Concatenate()(means)
+def _over_places(tensors: list[keras.KerasTensor]) -> keras.KerasTensor:
+    maps = [keras.ops.cast(each, "float32") for each in tensors]
+    means = [keras.ops.mean(each, axis=(1, 2)) for each in maps]
+    spreads = [keras.ops.log(keras.ops.std(each, axis=(1, 2)) + _NO_SPREAD) for each in maps]
+    return keras.ops.concatenate([*means, *spreads], axis=-1)
 
 
 def boundary(model: keras.Model, depth: int) -> list[keras.KerasTensor]:

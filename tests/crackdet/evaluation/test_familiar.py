@@ -17,7 +17,7 @@ from crackdet.evaluation.familiar import (
 )
 from crackdet.evaluation.filing import predict_with_features
 from crackdet.features import FeatureCache, Uncached
-from crackdet.models import FeatureStatistics
+from crackdet.models import FeatureStatistics, split_at
 from crackdet.models.out_of_distribution import OutOfDistribution
 from tests.bars import Bars
 from tests.crackdet.evaluation.conftest import cracked_patches
@@ -77,6 +77,9 @@ def test_after_deep_painted_training_what_it_did_not_move_decides(cache, tmp_pat
     cached, labels = surface(model, data.test, cache, 2)
     np.testing.assert_allclose(cached, surface(model, data.test, Uncached(), 2)[0], atol=2e-3)
     np.testing.assert_array_equal(labels, data.test.labels)
+    places = split_at(model, 2)[0].predict(data.test.in_order(), verbose=0)
+    spread = np.log(places.std(axis=(1, 2)) + 0.01)
+    np.testing.assert_allclose(cached, np.c_[places.mean(axis=(1, 2)), spread], atol=2e-2)
     # The head takes the same of every image, as if training had left nothing else.
     same = np.zeros((24, 4), np.float32)
     statistics = familiar_statistics([(same, data.train.labels)], same)
@@ -87,7 +90,10 @@ def test_after_deep_painted_training_what_it_did_not_move_decides(cache, tmp_pat
     np.testing.assert_array_equal(painted[1], view.labels)
     looks = [surface(model, split, cache, 2)[0] for split in (data.validation, data.test)]
     assert surface_depth(model) == 2
-    statistics = with_familiar_surface(statistics, 2, [plain, painted], *looks, seed=5)
+    stressed, families = (looks[1], data.test.labels), ["blur", "rust", "joints"] * 8
+    statistics = with_familiar_surface(
+        statistics, 2, [plain, painted], looks[0], stressed, families, seed=5
+    )
     statistics.write(tmp_path / "model.statistics.npz")
     detector = OutOfDistribution.of(FeatureStatistics.read(tmp_path / "model.statistics.npz"))
     assert detector.depth == 2
@@ -104,3 +110,22 @@ def test_after_deep_painted_training_what_it_did_not_move_decides(cache, tmp_pat
     assert unsure.sum() == 3
     still = standin_classifier((16, 16), unfreeze_depth=0)
     assert surface_depth(still) is None
+
+
+def test_families_under_stress_are_familiar_but_each_is_judged_as_if_it_were_not():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(1600, 6)).astype(np.float32), np.arange(1600) % 2
+    stress, labels = x[1200:], y[1200:]
+    stress[:100, 0] += 30  # the first family is like nothing else
+    families = np.repeat(["blur", "rust", "joints", "scenes"], 100)
+    statistics = familiar_statistics([(x[:1000], y[:1000])], x[1000:1200])
+    apart, together = (
+        OutOfDistribution.of(
+            with_familiar_surface(
+                statistics, 3, [(x[:1000], y[:1000])], x[1000:1200], (stress, labels), names
+            )
+        )
+        for names in (families, random.permutation(families))
+    )
+    assert not apart.unsure(stress).any()
+    assert apart.limit > 5 * together.limit
