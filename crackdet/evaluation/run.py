@@ -224,7 +224,7 @@ def evaluate_run(
     }
     if stress is not None:
         looks["stress"] = judged(stress, choosing_inputs)
-    if depth is not None:
+    if stress is not None and depth is not None:
         painted = surface(model, data.train, predictor, depth, view=1, seed=seed, painting=painting)
         statistics = with_familiar_surface(
             statistics,
