@@ -146,9 +146,8 @@ def evaluate_run(
 
     The model is unsure of images that are unlike those of its training, as 1 % of validation are
     (`crackdet.models.out_of_distribution`). In the figures at the threshold that is a mistake.
-    After training deep on painted views it judges that by features that training did not move, and
-    may be unsure of up to 10 % of what a family of the stress validation shows that the statistics
-    leave out (`crackdet.evaluation.familiar`).
+    After training deep on painted views it judges that by features that training did not move
+    (`crackdet.evaluation.familiar`).
 
     Args:
         model: The trained classifier. Its last layer is changed in place by the temperature.
