@@ -234,7 +234,6 @@ def evaluate_run(
             stress.families,
             seed=seed,
         )
-        del painted
     detector = OutOfDistribution.of(statistics)
     assert detector is not None
     unsure = {name: detector.unsure(features) for name, features in looks.items()}
