@@ -11,6 +11,7 @@ from crackdet.layers.painting.crack_shapes import draw_plan, draw_trunks, draw_t
 from crackdet.layers.painting.curves import band, coverage, rasterise
 from crackdet.layers.painting.draws import Draws
 from crackdet.layers.painting.painting_layer import PaintingLayer, sound
+from crackdet.layers.painting.some_images import for_some
 
 MAX_STRENGTH = 2.0
 # Half the heights of bands: a trunk of 10 px may swell, and run at 45 degrees.
@@ -95,11 +96,19 @@ class RandomCrack(PaintingLayer):
         self.min_length = min_length
 
     def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
-        images, labels = inputs["images"], inputs["labels"]
-        draws = Draws(keys).fork("crack")
+        keys = Draws(keys).fork("crack").keys
+        chosen = Draws(keys).fork("chosen").chance(self.rate) * sound(inputs["labels"]) > 0.0
+        unpainted = {"images": inputs["images"], "labels": inputs["labels"]}
+        if self.masks or "masks" in inputs:
+            unpainted["masks"] = _masks(inputs)
+        cracked = for_some(chosen, self._paint_chosen, (unpainted, keys), unpainted)
+        return {**inputs, **cracked}
+
+    def _paint_chosen(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+        """Paints a crack on each image where it shows."""
+        images, draws = inputs["images"], Draws(keys)
         grey = images[..., 1]
         light, grain = _light_and_grain(grey)
-        chosen = draws.fork("chosen").chance(self.rate) * sound(labels)
         shade, covered = self._shade(
             draws, images.shape[1:3], light, grain, keras.ops.shape(images)[0]
         )
@@ -109,7 +118,7 @@ class RandomCrack(PaintingLayer):
         )
         seen = [keras.ops.sum(keras.ops.max(visible, axis=axis), axis=1) for axis in (1, 2)]
         length = keras.ops.maximum(*seen)
-        painted = chosen * keras.ops.cast(length >= self.min_length, "float32")
+        painted = keras.ops.cast(length >= self.min_length, "float32")
         tint = 1.0 + 0.02 * draws.fork("tint").normal((3,))
         change = keras.ops.matmul(
             keras.ops.reshape(shade, (-1, shade.shape[1] * shade.shape[2], 1)),
@@ -117,22 +126,14 @@ class RandomCrack(PaintingLayer):
         )
         gain = 1.0 + keras.ops.reshape(change, (-1, *images.shape[1:]))
         outputs = {
-            **inputs,
             "images": keras.ops.clip(images * gain, 0.0, 255.0),
-            "labels": _cracked(labels, painted),
+            "labels": _cracked(inputs["labels"], painted),
         }
-        if self.masks or "masks" in inputs:
-            outputs["masks"] = self._masks(inputs, covered, painted)
-        return outputs
-
-    def _masks(self, inputs: dict[str, Any], covered: Any, painted: Any) -> Any:
-        """The painted crack's mask where one was painted, else what is known of the image."""
-        painted = keras.ops.reshape(painted, (-1, 1, 1, 1))
         if "masks" in inputs:
-            before = keras.ops.cast(inputs["masks"], "float32")
-        else:
-            before = keras.ops.reshape(sound(inputs["labels"]), (-1, 1, 1, 1)) - 1.0
-        return painted * keras.ops.expand_dims(covered, -1) + (1.0 - painted) * before
+            painted = keras.ops.reshape(painted, (-1, 1, 1, 1))
+            mask = keras.ops.expand_dims(covered, -1)
+            outputs["masks"] = painted * mask + (1.0 - painted) * inputs["masks"]
+        return outputs
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -163,6 +164,14 @@ class RandomCrack(PaintingLayer):
         faintest = (3.2 - 1.4 * min(self.strength, 1.0)) * grain / light
         depth = draw_depth(draws.fork("depth"), plan, softness, faintest)
         return depth * (lip - covered), covered
+
+
+def _masks(inputs: dict[str, Any]) -> Any:
+    """What is known of the masks of images as they come, float32 `(batch, height, width, 1)`."""
+    if "masks" in inputs:
+        return keras.ops.cast(inputs["masks"], "float32")
+    known = keras.ops.reshape(sound(inputs["labels"]), (-1, 1, 1, 1)) - 1.0
+    return known + keras.ops.zeros_like(inputs["images"][..., :1])
 
 
 def _light_and_grain(grey: Any) -> tuple[Any, Any]:
