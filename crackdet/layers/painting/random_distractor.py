@@ -8,12 +8,14 @@ import keras
 from crackdet.layers.painting.distractors.families import FAMILIES
 from crackdet.layers.painting.distractors.laying import lay_on
 from crackdet.layers.painting.distractors.lines import Lines, draw_lines
-from crackdet.layers.painting.distractors.marks import draw_noises
-from crackdet.layers.painting.distractors.slots import draw_slots
+from crackdet.layers.painting.distractors.marks import Mark, Noises, draw_noises
+from crackdet.layers.painting.distractors.ranges import columns
+from crackdet.layers.painting.distractors.slots import Slot, draw_slots
 from crackdet.layers.painting.distractors.spots import Spots, draw_spots
 from crackdet.layers.painting.distractors.stains import Stains, draw_stains
 from crackdet.layers.painting.draws import Draws
 from crackdet.layers.painting.painting_layer import PaintingLayer
+from crackdet.layers.painting.some_images import for_some
 
 _PRIMITIVES = {Lines: draw_lines, Spots: draw_spots, Stains: draw_stains}
 _MAX_STRENGTH = 2.0
@@ -103,10 +105,7 @@ class RandomDistractor(PaintingLayer):
         draws = Draws(keys)
         noises = draw_noises(draws.fork("noises"), tuple(images.shape[1:3]))
         slots = draw_slots(draws.fork("slots"), self._looks, self.rate)
-        marks = [
-            _PRIMITIVES[slot.kind](draws.fork(f"mark {i}"), slot.values, noises)
-            for i, slot in enumerate(slots)
-        ]
+        marks = [_mark(draws.fork(f"mark {i}"), slot, noises) for i, slot in enumerate(slots)]
         return {**inputs, "images": lay_on(images, slots, marks, self.strength)}
 
     def get_config(self) -> dict[str, Any]:
@@ -116,3 +115,14 @@ class RandomDistractor(PaintingLayer):
             "strength": self.strength,
             "families": self.families,
         }
+
+
+def _mark(draws: Draws, slot: Slot, noises: Noises) -> Mark:
+    """What a slot leaves on the images that have it."""
+    nothing = keras.ops.zeros_like(noises.fine)
+
+    def draw(keys: Any, table: Any, noises: Noises) -> Mark:
+        return _PRIMITIVES[slot.kind](Draws(keys), columns(slot.kind, table), noises)
+
+    inputs = (draws.keys, slot.table, noises)
+    return for_some(slot.taken[:, 0] > 0.0, draw, inputs, Mark(nothing, nothing))

@@ -23,13 +23,18 @@ class Slot(NamedTuple):
 
     Attributes:
         kind: Which primitive.
-        values: The parameters, `(batch, 1)` each.
+        table: The parameters, `(batch, parameters)`.
         taken: float32 `(batch, 1)`: 1 where the image has it.
     """
 
     kind: type[Look]
-    values: dict[str, Any]
+    table: Any
     taken: Any
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters by name, `(batch, 1)` each."""
+        return columns(self.kind, self.table)
 
 
 def draw_slots(draws: Draws, looks: Sequence[Look], rate: float) -> list[Slot]:
@@ -54,10 +59,7 @@ def draw_slots(draws: Draws, looks: Sequence[Look], rate: float) -> list[Slot]:
             crossed > 0.0, _crossing(tables[first]), tables[first + 1]
         )
         taken[first + 1] = keras.ops.maximum(taken[first + 1], crossed)
-    return [
-        Slot(kind, columns(kind, table), one)
-        for kind, table, one in zip(kinds, tables, taken, strict=True)
-    ]
+    return [Slot(kind, table, one) for kind, table, one in zip(kinds, tables, taken, strict=True)]
 
 
 def _taken(draws: Draws, weights: Sequence[float]) -> Any:
