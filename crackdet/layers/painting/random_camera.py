@@ -12,6 +12,7 @@ from crackdet.layers.painting.compression import compression_error
 from crackdet.layers.painting.draws import Draws
 from crackdet.layers.painting.painting_layer import PaintingLayer
 from crackdet.layers.painting.resampling import (
+    Window,
     from_planes,
     resample,
     sampling_weights,
@@ -38,6 +39,11 @@ MAX_STRENGTH = 2.0
 # The brightness of red, green and blue (ITU-R BT.601, as in JPEG).
 _LUMA = np.array([[0.299, 0.587, 0.114]], "float32")
 _NOISE_ROWS = 1024
+# At strength 1: standard deviations of blur and lengths of shakes, and what a coarse grid has more
+# than 1.
+_FOCUS, _MOTION, _COARSEST = (0.3, 1.8), (2, 8), 2
+# A box smoothed by one as wide, of width w, has the variance w ** 2 / 6.
+_FOCUS_WIDTH = math.sqrt(6)
 # The mean grey level up to which more light is let in.
 _BRIGHTEST = 190.0
 
@@ -116,7 +122,8 @@ class RandomCamera(PaintingLayer):
             return inputs
         planes = to_planes(inputs["images"])
         # As cameras meter the light: from a part of the pixels.
-        brightness = keras.ops.mean(planes[:, :, ::4], axis=(1, 2, 3))
+        metered = keras.ops.take(planes, np.arange(0, planes.shape[2], 4), axis=2)
+        brightness = keras.ops.mean(metered, axis=(1, 2, 3))
         camera = _Camera(Draws(keys), self.strength, faults, keras.ops.expand_dims(brightness, 1))
         planes = camera.expose(planes)
         planes = camera.add_noise(planes)
@@ -156,26 +163,24 @@ class _Camera:
         most = keras.ops.maximum(_BRIGHTEST / keras.ops.maximum(self._brightness, 1.0), 1.0)
         light = keras.ops.minimum(light, most)
         self._brightness = self._brightness * light
-        rows = self._sampling(planes.shape[2], along_rows, "row")
-        columns = self._sampling(planes.shape[3], 1 - along_rows, "column")
-        return resample(planes, rows * keras.ops.expand_dims(light, -1), columns)
+        rows = self._sampling(planes.shape[2], along_rows, "row", light)
+        columns = self._sampling(planes.shape[3], 1 - along_rows, "column", 1.0)
+        return resample(planes, rows, columns)
 
-    def _sampling(self, length: int, shaken: Any, axis: str) -> Any:
+    def _sampling(self, length: int, shaken: Any, axis: str, light: Any) -> list[Window]:
         """The weights of pixels along an axis, dimmed towards the corners."""
         pixels = keras.ops.arange(length, dtype="float32")
-        coarseness = 1 + self._between("resolution", 0, 2)
+        coarseness = 1 + self._between("resolution", 0, _COARSEST)
         nearest = (keras.ops.floor((pixels + 0.5) / coarseness) + 0.5) * coarseness - 0.5
         centres = pixels + self._units["blocky"] * (nearest - pixels)
-        # A box smoothed by one as wide, of width w, has the variance w ** 2 / 6.
-        blur = math.sqrt(6) * self._log_between("focus", 0.3, 1.8)
+        blur = _FOCUS_WIDTH * self._log_between("focus", *_FOCUS)
         narrow = keras.ops.maximum(blur, coarseness)
-        wide = narrow + shaken * self._log_between("motion", 2, 8)
-        weights = sampling_weights(centres, wide, narrow, length)
-        if not self._any("vignetting"):
-            return weights
-        from_middle = 2 * ((pixels + 0.5) / length - self._units[axis])
-        dimming = keras.ops.exp(-self._between("vignetting", 0, 0.15) * from_middle * from_middle)
-        return weights * keras.ops.expand_dims(dimming, -1)
+        wide = narrow + shaken * self._log_between("motion", *_MOTION)
+        if self._any("vignetting"):
+            from_middle = 2 * ((pixels + 0.5) / length - self._units[axis])
+            dimming = self._between("vignetting", 0, 0.15)
+            light = light * keras.ops.exp(-dimming * from_middle * from_middle)
+        return sampling_weights(centres, wide, narrow, length, light, _reach(self.strength))
 
     def add_noise(self, planes: Any) -> Any:
         """The sensor's noise, whose variance grows with the light that falls on a pixel."""
@@ -238,6 +243,13 @@ class _Camera:
         return self._occurs[fault] * drawn * self.strength
 
 
+def _reach(strength: float) -> int:
+    """How far light strays at most: the limits of focus, motion and resolution together."""
+    coarseness = 1 + _COARSEST * strength
+    narrow = max(_FOCUS_WIDTH * _FOCUS[1] * strength, coarseness)
+    return math.ceil(narrow + _MOTION[1] * strength / 2 + coarseness / 2)
+
+
 def _power(values: Any, exponent: Any) -> Any:
     """Values of [0, 255] raised to a power of their share of 255."""
     # By the logarithm, which is vectorized: five times as fast in TensorFlow.
@@ -260,15 +272,15 @@ def _grain(draws: Draws, shape: tuple[int, int, int]) -> Any:
     # Whole numbers before they are added: a sum of floats would round up past the last row.
     rows = keras.ops.cast(draws.uniform(0.0, float(_NOISE_ROWS), (channels, height + 1)), "int32")
     rows += keras.ops.cast(coarse, "int32") * _NOISE_ROWS
-    noise = keras.ops.take(_noise_rows(width), rows, axis=0)
-    coarse = keras.ops.expand_dims(coarse, -1)
-    above = coarse * math.sqrt(0.5)
-    return noise[:, :, 1:] * (1 - coarse + above) + noise[:, :, :-1] * above
+    store = _noise_rows(width)
+    # Grains are two rows high: a fine one's second row is the store's last, which is empty.
+    above = keras.ops.where(coarse > 0, rows[:, :, :-1], len(store) - 1)
+    return keras.ops.take(store, rows[:, :, 1:], axis=0) + keras.ops.take(store, above, axis=0)
 
 
 @functools.lru_cache(maxsize=4)
 def _noise_rows(width: int) -> np.ndarray:
-    """Rows of normal draws: fine ones, then as many with grains two pixels long."""
+    """Rows of normal draws: fine ones, as many halves of grains two pixels long, and zeros."""
     drawn = np.random.default_rng(0).standard_normal((_NOISE_ROWS, width + 1))
-    coarse = (drawn[:, 1:] + drawn[:, :-1]) * math.sqrt(0.5)
-    return np.concatenate([drawn[:, 1:], coarse]).astype("float32")
+    coarse = (drawn[:, 1:] + drawn[:, :-1]) / 2
+    return np.concatenate([drawn[:, 1:], coarse, np.zeros((1, width))]).astype("float32")

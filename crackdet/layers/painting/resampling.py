@@ -2,12 +2,17 @@
 
 Seeing an image from further away, blurring it along an axis, and showing it on a coarser grid are
 all weighted means of pixels along rows and along columns: one matrix product each, with the matrix
-its own for each image. Planes `(batch, channels, height, width)` keep these products large.
+its own for each image, or a few where only pixels near each other are mixed. Planes
+`(batch, channels, height, width)` keep these products large.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
+
+# New pixels of a window, where pixels are means of near ones.
+_WINDOW = 56
 
 
 def to_planes(images: Any) -> Any:
@@ -20,22 +25,47 @@ def from_planes(planes: Any) -> Any:
     return keras.ops.transpose(planes, (0, 2, 3, 1))
 
 
-def resample(planes: Any, rows: Any, columns: Any) -> Any:
+class Window(NamedTuple):
+    """Some new pixels of an axis, beside each other, and the old ones that they are means of.
+
+    Attributes:
+        seen: Which old pixels.
+        weights: How much each of these counts in each new one, `(batch, new, old)`.
+    """
+
+    seen: slice
+    weights: Any
+
+
+def resample(planes: Any, rows: Sequence[Window], columns: Sequence[Window]) -> Any:
     """Samples planes anew.
 
     Args:
         planes: `(batch, channels, height, width)`.
-        rows: The weight of each row in each new one, `(batch, new height, height)`.
-        columns: Likewise, `(batch, new width, width)`.
+        rows: The windows that make up the new rows.
+        columns: Likewise.
 
     Returns:
         `(batch, channels, new height, new width)`.
     """
-    columns = keras.ops.expand_dims(keras.ops.swapaxes(columns, 1, 2), 1)
-    return keras.ops.matmul(keras.ops.expand_dims(rows, 1), keras.ops.matmul(planes, columns))
+    channels, height, width = planes.shape[1:]
+    lines = keras.ops.reshape(planes, (-1, channels * height, width))
+    lines = [
+        keras.ops.matmul(lines[..., window.seen], keras.ops.swapaxes(window.weights, 1, 2))
+        for window in columns
+    ]
+    lines = keras.ops.concatenate(lines, axis=-1)
+    planes = keras.ops.reshape(lines, (-1, channels, height, lines.shape[-1]))
+    planes = [
+        keras.ops.matmul(keras.ops.expand_dims(window.weights, 1), planes[:, :, window.seen])
+        for window in rows
+    ]
+    return keras.ops.concatenate(planes, axis=2)
 
 
-def sampling_weights(centres: Any, wide: Any, narrow: Any, length: int) -> Any:
+def sampling_weights(
+    centres: Any, wide: Any, narrow: Any, length: int, light: Any = 1.0, reach: int | None = None
+) -> list[Window]:
     """Returns how much each old pixel counts in each new one.
 
     The weights fall off as a box of width `wide` smoothed by another of width `narrow`: the area
@@ -48,17 +78,29 @@ def sampling_weights(centres: Any, wide: Any, narrow: Any, length: int) -> Any:
         wide: `(batch, 1)`, at least as large as `narrow`.
         narrow: `(batch, 1)`, at least 1, so that there is always a pixel to take.
         length: How many old pixels there are.
+        light: What the weights of each new pixel sum to, `(batch, new length)`.
+        reach: How far the old pixels that count lie at most from the new one of their number; None
+            if anywhere.
 
     Returns:
-        float32 `(batch, new length, length)`; the weights of each new pixel sum to 1.
+        The windows that make up the new pixels, their weights float32. With a `reach` they are
+        narrow, so that there is less to multiply.
     """
-    pixels = keras.ops.arange(length, dtype="float32")
-    centres, wide, narrow = (
-        keras.ops.expand_dims(value, -1) for value in (_reflected(centres, length), wide, narrow)
-    )
-    distance = keras.ops.abs(pixels - centres)
-    weights = keras.ops.minimum(keras.ops.relu((wide + narrow) / 2 - distance), narrow)
-    return weights / keras.ops.sum(weights, axis=-1, keepdims=True)
+    centres = _reflected(centres, length)
+    light = light + keras.ops.zeros_like(centres)
+    wide, narrow = keras.ops.expand_dims(wide, -1), keras.ops.expand_dims(narrow, -1)
+    reach, step = (length, length) if reach is None else (reach, _WINDOW)
+    windows = []
+    for first in range(0, centres.shape[1], step):
+        new = slice(first, first + step)
+        seen = slice(max(first - reach, 0), min(first + step + reach, length))
+        pixels = keras.ops.arange(seen.start, seen.stop, dtype="float32")
+        distance = keras.ops.abs(pixels - keras.ops.expand_dims(centres[:, new], -1))
+        weights = keras.ops.minimum(keras.ops.relu((wide + narrow) / 2 - distance), narrow)
+        factor = keras.ops.expand_dims(light[:, new], -1)
+        factor = factor / keras.ops.sum(weights, axis=-1, keepdims=True)
+        windows.append(Window(seen, weights * factor))
+    return windows
 
 
 def _reflected(centres: Any, length: int) -> Any:
