@@ -1,6 +1,6 @@
 """`adapt`: a few labelled patches of a new site, measured before and after by cross-validation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,26 +16,28 @@ from crackdet.evaluation.intervals import area_under_roc, auroc_difference, mean
 from crackdet.evaluation.metrics import metrics_row, number_groups
 from crackdet.evaluation.samples import image_losses
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
-from crackdet.features import FeatureCache, Uncached, head_inputs
+from crackdet.features import FeatureCache, head_inputs
 from crackdet.files import write_json
+from crackdet.layers import RandomCrack, augmentation
 from crackdet.models import FeatureStatistics, KnownImages
 from crackdet.models.out_of_distribution import OutOfDistribution, with_limit
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.judged import CROSS_VALIDATION
-from crackdet.training.adapting import (
-    STRENGTH,
-    Head,
-    class_probabilities,
-    prepare,
-)
+from crackdet.training.adapting import STRENGTH, prepare, replay
+from crackdet.training.decision import Head, Places, class_probabilities, places_of
 from crackdet.training.site_folds import deal, judged_together
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FOLDS = 5
+# Views of each patch beside the patch itself. Of many patches there are fewer: these say enough
+# themselves, and each view is a pass.
+VIEWS, _MOST_VIEWS = 4, 400
 _REPLAY_AGAIN = 1000  # features of each class on which forgetting is measured
+
+Views = Sequence[tuple[Places, Ints]]
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,11 @@ class Adapted:
     """What an adaptation has found; nothing of the model is changed yet.
 
     Attributes:
-        head: The adapted head. Its fit, which scales and shifts the old log-odds, calibrates it.
+        head: The adapted weights. Their fit scales and shifts the old log-odds, and so calibrates.
         strength: How far it may go, see `crackdet.training.adapting`.
         choice: The threshold that suits the adapted model.
         before: The row of `metrics_row` of the old model at its own threshold.
-        after: That of the adapted one: each patch judged by a head that was fitted, and a
+        after: That of the adapted one: each patch judged by weights that were fitted, and a
             threshold that was chosen, without the patch's fold.
         gain: `{"auroc": ..., "auroc_interval": ..., "log_loss": ..., "log_loss_interval": ...}`: by
             how much the area grew and the loss fell.
@@ -121,17 +123,20 @@ def adapt(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> Adapted:
-    """Adapts a classifier's head to a few labelled patches of a new site.
+    """Adapts a classifier to a few labelled patches of a new site.
 
-    The network below the head stays as it is, and so does the old head's part in the new one, up to
-    its scale and a shift. The figures after are cross-validated by photo, so that no patch has a
-    say in what judges it, and decide whether the new head is to be kept.
+    What changes is the head, and with `pooling="local"` the crack map beside it, whose features
+    tell a site's joints from its cracks where the head alone can change no ranking. The network
+    below stays as it is, and so does the old decision's part in the new one, up to its scale and a
+    shift. Beside the patches stand augmented views of them, with cracks painted on the sound ones.
+    The figures after are cross-validated by photo, so that no patch, and no view of it, has a say
+    in what judges it, and decide whether the new weights are to be kept.
 
     Args:
         model: A classifier of `crackdet.models` with two classes. It is not changed: see
             `Adapted.head`, whose `put_into(model)` does.
         images: Some 10 to 100 labelled patches; those of one group are of one photo.
-        cache: Where pooled features are kept.
+        cache: Where features are kept: 0.2 MB for each patch and each of its views, with a map.
         statistics: What the old training images were to the head,
             `crackdet.models.feature_statistics(model)`: features drawn from them are replayed, so
             that less is forgotten. Without them only the old head's nearness holds.
@@ -158,16 +163,18 @@ def adapt(
     ...     adapted.head.put_into(model)
     """
     judged_together(images.labels, images.groups)  # refuses too few before the network runs
-    old, features = Head.of(model), head_inputs(model, images, cache)
-    detector = OutOfDistribution.of(statistics)
-    depth = None if detector is None else detector.depth
+    # First, so that one pass serves both: the cache computes what is above from these.
+    judged = _judged(model, images, cache, statistics)
+    places, _ = places_of(model, images, cache)
+    views = min(VIEWS, _MOST_VIEWS // images.num_images)
     return adapt_head(
-        old,
-        features,
+        Head.of(model),
+        places,
         images.labels,
         images.groups,
+        views=painted_views(model, images, cache, views, seed),
         statistics=statistics,
-        judged=features if depth is None else surface(model, images, Uncached(), depth)[0],
+        judged=judged,
         strength=strength,
         threshold=threshold,
         miss_cost=miss_cost,
@@ -176,12 +183,25 @@ def adapt(
     )
 
 
+def painted_views(
+    model: keras.Model, images: ImageSplit, cache: FeatureCache, count: int, seed: int = 0
+) -> Views:
+    """Returns what a classifier decides from of so many views of patches, with their labels.
+
+    Cracks are painted on every second of the site's own sound patches, and all are augmented: see
+    `crackdet.layers`.
+    """
+    ways = {"painting": RandomCrack(rate=0.5), "augmentation": augmentation(seed=0), "seed": seed}
+    return [places_of(model, images, cache, view=number, **ways) for number in range(1, count + 1)]
+
+
 def adapt_head(
     old: Head,
-    features: NDArray[np.float32],
+    places: Places,
     labels: Ints,
     groups: Ints,
     *,
+    views: Views = (),
     statistics: FeatureStatistics | None = None,
     judged: NDArray[np.float32] | None = None,
     strength: float = STRENGTH,
@@ -190,9 +210,10 @@ def adapt_head(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> Adapted:
-    """Returns what `adapt` does, from what the head takes of each patch, `(patches, channels)`.
+    """Returns what `adapt` does, from what the classifier decides from of each patch.
 
-    `judged` is by what the classifier is unsure of a patch; None to leave that as it is.
+    `views` are what `painted_views` returns; `judged` is by what the classifier is unsure of a
+    patch; None to leave that as it is.
     """
     units, notes = judged_together(labels, groups)
     if statistics is None:
@@ -202,13 +223,13 @@ def adapt_head(
             "measured."
         )
     detector = OutOfDistribution.of(statistics)
-    adaptation = prepare(old, features, labels, statistics, strength=strength, seed=seed)
+    adaptation = prepare(old, places, labels, statistics, views=views, strength=strength, seed=seed)
     everything = np.arange(labels.size)
     fold_of = deal(labels, units, FOLDS, seed)
     odds = np.empty(labels.size)
     for fold in range(fold_of.max() + 1):
         held_out = fold_of == fold
-        odds[held_out] = adaptation.fit(everything[~held_out]).log_odds(features[held_out])
+        odds[held_out] = adaptation.fit(everything[~held_out]).log_odds(places[held_out])
     scores = class_probabilities(odds)[:, 1]
     thresholds = _thresholds(labels, scores, groups, fold_of, miss_cost)
 
@@ -228,7 +249,7 @@ def adapt_head(
             labels, scores, threshold=at, groups=groups, bootstrap=bootstrap, seed=seed
         )
 
-    scores_before = old.probabilities(features)[:, 1]
+    scores_before = old.probabilities(places)[:, 1]
     return Adapted(
         head=head,
         strength=strength,
@@ -236,7 +257,7 @@ def adapt_head(
         before=row(scores_before, threshold),
         after=row(scores, thresholds),
         gain=_gain(labels, groups, scores_before, scores),
-        forgotten=None if statistics is None else _forgotten(old, head, statistics, seed),
+        forgotten=None if statistics is None else _forgotten(old, head, places, statistics, seed),
         scores=scores,
         scores_before=scores_before,
         fold_of=fold_of,
@@ -327,6 +348,21 @@ def _familiar(
     return raised if known is not None and known.limit > detector.limit else statistics
 
 
+def _judged(
+    model: keras.Model,
+    images: ImageSplit,
+    cache: FeatureCache,
+    statistics: FeatureStatistics | None,
+) -> NDArray[np.float32] | None:
+    """Returns by what a classifier is unsure of images; None where it never is."""
+    detector = OutOfDistribution.of(statistics)
+    if detector is None:
+        return None
+    if detector.depth is None:
+        return head_inputs(model, images, cache)
+    return surface(model, images, cache, detector.depth)[0]
+
+
 def _share(detector: OutOfDistribution, judged: NDArray[np.float32]) -> float:
     return float(detector.unsure(judged).mean())
 
@@ -349,12 +385,12 @@ def _gain(
 
 
 def _forgotten(
-    old: Head, new: Head, statistics: FeatureStatistics, seed: int
+    old: Head, new: Head, places: Places, statistics: FeatureStatistics, seed: int
 ) -> dict[str, list[float]]:
     """Area and loss before and after on features that the adaptation has not seen."""
-    drawn = [statistics.draw(label, _REPLAY_AGAIN, seed + 1) for label in (0, 1)]
-    labels, features = np.repeat([0, 1], _REPLAY_AGAIN), np.concatenate(drawn)
-    odds = [head.log_odds(features) for head in (old, new)]
+    labels = np.repeat([0, 1], _REPLAY_AGAIN)
+    drawn = replay(old, places, statistics, _REPLAY_AGAIN, seed + 1)
+    odds = [head.log_odds(drawn) for head in (old, new)]
     return {
         "auroc": [float(area_under_roc(labels, each) or 0.0) for each in odds],
         "log_loss": [_loss(labels, each) for each in odds],

@@ -1,29 +1,31 @@
-"""A head that is adapted to a new site by a few labelled patches, without forgetting the old ones.
+"""A decision that is adapted to a new site by a few labelled patches, held near the old one.
 
-The network below the head stays as it is, so that what a patch is to the head is computed once and
-an adaptation is a convex problem of a second: logistic regression on the features, held near the
-old head, with features replayed as the old training images had them.
+The network below stays as it is, so that what it computes of a patch is computed once and an
+adaptation is a convex problem of a second: logistic regression on what the decision is taken from.
+With a crack map these are the features at the places where the old map sees most of a crack, for it
+is there that a new site is taken for something else; without one, the pooled features.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from crackdet.models import FeatureStatistics
-from crackdet.models.units import HEAD_NAME
+from crackdet.training.decision import Head, Places
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# How far the new head's logits may go beyond what scaling and shifting the old ones does: about so
-# many, as the standard deviation that is expected beforehand. The few patches of one site say too
-# little to choose it anew for each: `examples/benchmarks/adapting.py --pseudo` compares strengths
-# on sites that are made of validation patches.
-STRENGTH = 2.0
-# What is expected beforehand of the old logits' scale, around 1, and of their shift, around 0.
+# How far the new log-odds may go beyond what scaling and shifting the old ones does: about so many,
+# as the standard deviation that is expected beforehand of a typical patch. The few patches of one
+# site say too little to choose it anew for each: it was chosen on families of the stress
+# validation, each taken for a site (`examples/benchmarks/adapting.py --pseudo`).
+STRENGTH = 4.0
+# What is expected beforehand of the old log-odds' scale, around 1, and of their shift, around 0.
 _SCALE, _SHIFT = 1.0, 3.0
 # Features of each class that are drawn for the replay. Together they weigh as much as the patches.
 REPLAYED = 128
@@ -32,47 +34,31 @@ _LEAST_VARIANCE = 0.05
 _MOST_STEPS, _MOST_HALVINGS, _SMALL = 60, 20, 1e-7
 
 
-@dataclass(frozen=True)
-class Head:
-    """The linear layer before the softmax of two classes.
+class _Rows(NamedTuple):
+    """What an adaptation is fitted to.
 
     Attributes:
-        kernel: `(channels, 2)`.
-        bias: `(2,)`.
+        seen: Features, `(rows, channels)`.
+        odds: What the old decision says of them.
+        labels: 0 or 1 each.
+        weights: How much each counts.
+        patch: The patch that each is of, from 0; -1 for what is replayed.
     """
 
-    kernel: Floats
-    bias: Floats
+    seen: Floats
+    odds: Floats
+    labels: Ints
+    weights: Floats
+    patch: Ints
 
     @classmethod
-    def of(cls, model: keras.Model) -> "Head":
-        """Returns a classifier's head.
+    def of(cls, old: Head, places: Places, labels: Ints, weight: float, patch: Ints) -> "_Rows":
+        weights = np.full(labels.size, weight)
+        return cls(old.seen(places), old.log_odds(places), labels, weights, patch)
 
-        Raises:
-            ValueError: If it has another number of classes than two.
-        """
-        kernel, bias = (
-            np.asarray(each, np.float64) for each in model.get_layer(HEAD_NAME).get_weights()
-        )
-        if kernel.shape[1] != 2:
-            raise ValueError(
-                f"Only classifiers of two classes are adapted. Received: {kernel.shape[1]} classes"
-            )
-        return cls(kernel, bias)
-
-    def put_into(self, model: keras.Model) -> None:
-        """Gives a classifier this head."""
-        weights = [each.astype(np.float32) for each in (self.kernel, self.bias)]
-        model.get_layer(HEAD_NAME).set_weights(weights)
-
-    def log_odds(self, features: ArrayLike) -> Floats:
-        """Returns the log-odds of class 1 for features `(images, channels)`."""
-        weights, shift = self.kernel[:, 1] - self.kernel[:, 0], self.bias[1] - self.bias[0]
-        return np.asarray(features, np.float64) @ weights + shift
-
-    def probabilities(self, features: ArrayLike) -> NDArray[np.float32]:
-        """Returns the probabilities of both classes, float32 `(images, 2)`."""
-        return class_probabilities(self.log_odds(features))
+    @classmethod
+    def all(cls, parts: Sequence["_Rows"]) -> "_Rows":
+        return cls(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -80,28 +66,23 @@ class Adaptation:
     """What every fit of one adaptation shares; make it with `prepare`.
 
     Attributes:
-        old: The head that is adapted.
-        labels: Of the new patches, and then of what is replayed.
-        weights: How much each counts.
-        new: How many of them are new patches.
-        old_odds: What the old head says of them.
-        coordinates: Their features, standardized, in as many coordinates as there are rows at most;
-            a typical row's have the length of the strength.
-        axes: From a coordinate back to channels, `(coordinates, channels)`.
-        centre: Features at which all coordinates are 0.
+        old: The decision that is adapted.
+        places: Those of the new patches.
+        labels: 0 or 1 each.
+        rows: The patches, their views, and what is replayed.
+        centre: Features at which nothing changes but by scale and shift.
+        unit: Of each channel: from there a change by one unit is one that is expected beforehand.
     """
 
     old: Head
+    places: Places
     labels: Ints
-    weights: Floats
-    new: int
-    old_odds: Floats
-    coordinates: Floats
-    axes: Floats
+    rows: _Rows
     centre: Floats
+    unit: Floats
 
-    def fit(self, rows: Ints) -> Head:
-        """Returns the head that suits some of the new patches.
+    def fit(self, patches: Ints) -> Head:
+        """Returns the decision that suits some of the new patches.
 
         Its log-odds are `scale * old + shift + change`: the change is linear in the standardized
         features, with a Gaussian prior whose standard deviation for a typical patch is the
@@ -110,37 +91,49 @@ class Adaptation:
         Multi-Task Learning", KDD 2004, hold a new model near the old one so; Li, Grandvalet &
         Davoine, ICML 2018, call it L2-SP).
 
+        A new map may look elsewhere than the old one. So a second fit counts half of each patch
+        where the old map looks, and half where the map of the first fit does, as multiple instance
+        learning finds its instances anew (Andrews, Tsochantaridis & Hofmann, NIPS 2002).
+
         Args:
-            rows: Which of the new patches.
+            patches: Which of the new patches.
         """
-        chosen = np.concatenate([rows, np.arange(self.new, self.labels.size)])
-        odds, coordinates = self.old_odds[chosen], self.coordinates[chosen]
+        rows, share = self.rows, len(patches) / len(self.places)
+        chosen = np.isin(rows.patch, patches) | (rows.patch < 0)
+        weights = np.where(rows.patch < 0, share * rows.weights, rows.weights)
+        rows = _Rows(*(each[chosen] for each in rows._replace(weights=weights)))
+        head = self._fitted(rows)
+        if self.old.crack_map is None:
+            return head
+        own = self.places[patches]
+        elsewhere = replace(own, features=head.seen(own)[:, None])
+        halved = np.where(np.arange(chosen.sum()) < len(patches), 0.5, 1.0) * rows.weights
+        further = _Rows.of(self.old, elsewhere, self.labels[patches], 0.5, patches)
+        return self._fitted(_Rows.all([rows._replace(weights=halved), further]))
+
+    def _fitted(self, rows: _Rows) -> Head:
+        standard = (rows.seen - self.centre) / self.unit
+        # No more coordinates than there are rows, in which the prior is what it was in channels.
+        axes, _ = np.linalg.qr(standard.T)
         # Coefficients are in units of what is expected beforehand.
-        columns = [_SCALE * odds, np.full(odds.size, _SHIFT), *coordinates.T]
-        weights = self.weights[chosen]
-        weights[rows.size :] *= rows.size / self.new
-        found = _logistic(np.stack(columns, axis=1), self.labels[chosen], weights, odds)
-        scale, shift = 1 + _SCALE * found[0], _SHIFT * found[1]
-        change = found[2:] @ self.axes
-        half = np.stack([-change, change], axis=1) / 2
-        moved = shift - change @ self.centre
-        return Head(
-            scale * self.old.kernel + half,
-            scale * self.old.bias + np.array([-moved, moved]) / 2,
-        )
-
-
-def class_probabilities(log_odds: Floats) -> NDArray[np.float32]:
-    """Returns the probabilities of both classes for log-odds of class 1, float32 `(images, 2)`."""
-    return np.stack([expit(-log_odds), expit(log_odds)], axis=1).astype(np.float32)
+        columns = [
+            _SCALE * rows.odds[:, None],
+            np.full((rows.odds.size, 1), _SHIFT),
+            standard @ axes,
+        ]
+        found = _logistic(np.hstack(columns), rows.labels, rows.weights, rows.odds)
+        change = axes @ found[2:] / self.unit
+        shift = _SHIFT * found[1] - change @ self.centre
+        return self.old.moved(float(1 + _SCALE * found[0]), float(shift), change)
 
 
 def prepare(
     old: Head,
-    features: ArrayLike,
+    places: Places,
     labels: ArrayLike,
     statistics: FeatureStatistics | None = None,
     *,
+    views: Sequence[tuple[Places, ArrayLike]] = (),
     strength: float = STRENGTH,
     replayed: int = REPLAYED,
     seed: int = 0,
@@ -148,12 +141,14 @@ def prepare(
     """Returns what the fits of an adaptation share.
 
     Args:
-        old: The head that is adapted.
-        features: What it takes of the new patches, `(patches, channels)`.
+        old: The decision that is adapted.
+        places: What it takes of the new patches.
         labels: 0 or 1 each, `(patches,)`.
-        statistics: What its training images were to it, from which features are replayed; None
-            replays nothing.
-        strength: How far logits may go from the old ones, scaled and shifted: the standard
+        statistics: What its training images were to the head, from which features are replayed;
+            None replays nothing.
+        views: The same of painted and augmented views of all patches, each with its own labels. All
+            views of a patch together weigh as much as the patch.
+        strength: How far log-odds may go from the old ones, scaled and shifted: the standard
             deviation that is expected beforehand. 0 only scales and shifts them.
         replayed: Features of each class that are replayed.
         seed: Seed of their draw.
@@ -163,45 +158,77 @@ def prepare(
 
     Example:
 
-    >>> model = crackdet.load_model("concrete")
-    >>> features = np.random.default_rng(0).uniform(0, 1, (40, 1281))
-    >>> adaptation = prepare(Head.of(model), features, np.arange(40) % 2)
-    >>> adaptation.fit(np.arange(40)).put_into(model)
+    >>> places = Places(np.random.default_rng(0).normal(size=(40, 1, 5)))
+    >>> adaptation = prepare(Head(np.ones(5), 0.0), places, np.arange(40) % 2)
+    >>> adaptation.fit(np.arange(40)).kernel.shape
+    (5,)
     """
-    x, y = np.asarray(features, np.float64), np.asarray(labels, np.int64)
-    channels = old.kernel.shape[0]
-    if x.shape != (y.size, channels):
-        raise ValueError(
-            f"features must have shape ({y.size}, {channels}), one row a label; received {x.shape}."
+    y = np.asarray(labels, np.int64)
+    shown = [(places, y), *((each, np.asarray(own, np.int64)) for each, own in views)]
+    channels = old.at_places.size
+    for each, own in shown:
+        if (len(each), each.features.shape[-1]) != (y.size, channels) or own.shape != y.shape:
+            raise ValueError(
+                f"Expected places of {channels} channels, and a label for each of {y.size} "
+                f"patches. Received: places {each.features.shape}, labels {own.shape}"
+            )
+    # Those of the patches first: `fit` counts on it.
+    share = [1.0, *(1 / len(views) for _ in views)]
+    parts = [
+        _Rows.of(old, each, own, weight, np.arange(y.size))
+        for (each, own), weight in zip(shown, share, strict=True)
+    ]
+    if statistics is not None:
+        again, classes = (
+            replay(old, places, statistics, replayed, seed),
+            np.repeat([0, 1], replayed),
         )
-    new, weights = y.size, np.ones(y.size)
-    if statistics is None:
-        variance = x.var(axis=0)
-    else:
-        drawn = [statistics.draw(label, replayed, seed) for label in (0, 1)]
-        x = np.concatenate([x, *drawn])
-        y = np.concatenate([y, np.repeat([0, 1], replayed)])
-        weights = np.concatenate([weights, np.full(2 * replayed, new / (2 * replayed))])
-        variance = np.mean(
-            np.square(statistics.directions).sum(axis=1) + statistics.residuals, axis=0
-        )
+        weight = y.size * (1 + bool(views)) / classes.size
+        parts.append(_Rows.of(old, again, classes, weight, np.full(classes.size, -1)))
+    rows = _Rows.all(parts)
+    # Of all places, not of those alone that are taken: so the change is small elsewhere too, and a
+    # new map looks where the old one did.
+    variance = places.features.reshape(-1, channels).var(axis=0, dtype=np.float64)
     spread = np.sqrt(variance + _LEAST_VARIANCE * variance.mean() + 1e-12)
-    centre = np.average(x, axis=0, weights=weights)
-    standard = (x - centre) / spread
-    # A typical patch has length 1, so that a prior on the change is one on log-odds.
-    size = np.sqrt(np.average(np.square(standard).sum(axis=1), weights=weights)) or 1.0
-    left, lengths, right = np.linalg.svd(standard / size, full_matrices=False)
-    kept = lengths > 1e-6 * lengths[0]
-    return Adaptation(
-        old,
-        y,
-        weights,
-        new,
-        old.log_odds(x),
-        strength * left[:, kept] * lengths[kept],
-        strength * right[kept] / (size * spread),
-        centre,
-    )
+    centre = np.average(rows.seen, axis=0, weights=rows.weights)
+    lengths = np.square((rows.seen - centre) / spread).sum(axis=1)
+    # A typical row has the length of the strength: so a prior on the change is one on log-odds.
+    size = np.sqrt(np.average(lengths, weights=rows.weights)) or 1.0
+    return Adaptation(old, places, y, rows, centre, spread * size / max(strength, 1e-9))
+
+
+def replay(
+    old: Head, places: Places, statistics: FeatureStatistics, count: int, seed: int
+) -> Places:
+    """Returns places as training images had them, drawn from what these were to the head.
+
+    All that the head takes of a crack map is its evidence. What the map saw is taken to be what new
+    patches show where they give it the same evidence, by linear regression.
+
+    Args:
+        old: The decision that was trained.
+        places: Those of the new patches.
+        statistics: Of what the head takes.
+        count: How many of each class; the sound ones come first.
+        seed: Seed of the draw.
+
+    Raises:
+        ValueError: If the statistics are of features of another size.
+    """
+    drawn = np.concatenate([statistics.draw(label, count, seed) for label in (0, 1)])
+    if drawn.shape[1] != old.kernel.size:
+        raise ValueError(
+            f"Expected statistics of the {old.kernel.size} features that the head takes. "
+            f"Received: of {drawn.shape[1]}"
+        )
+    if old.crack_map is None:
+        return Places(drawn[:, None])
+    seen = old.seen(places)
+    evidence = seen @ old.crack_map + old.map_bias
+    apart = evidence - evidence.mean()
+    slope = apart @ seen / max(float(apart @ apart), 1e-12)
+    imagined = seen.mean(axis=0) + np.outer(drawn[:, -1] - evidence.mean(), slope)
+    return Places(imagined[:, None], drawn[:, :-1])
 
 
 def _logistic(x: Floats, y: Ints, weights: Floats, offset: Floats) -> Floats:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
@@ -27,12 +28,13 @@ from crackdet.data import ImageSplit
 from crackdet.data.site_list import SiteSource, name_of, read_site_list
 from crackdet.errors import CrackdetError
 from crackdet.evaluation import metrics_row
-from crackdet.evaluation.adaptation import adapt_head
-from crackdet.features import FeatureCache, head_inputs
+from crackdet.evaluation.adaptation import VIEWS, Views, adapt_head, painted_views
+from crackdet.features import FeatureCache
 from crackdet.inference import load_classifier
 from crackdet.models import feature_statistics
 from crackdet.stress import stress_split
-from crackdet.training.adapting import STRENGTH, Head
+from crackdet.training.adapting import STRENGTH
+from crackdet.training.decision import Head, Places, places_of
 from crackdet.training.site_folds import judged_together
 
 Ints = NDArray[np.int64]
@@ -57,8 +59,9 @@ def draw(labels: Ints, units: Ints, count: int, random: np.random.Generator) -> 
 
 
 def gains(
-    old: Head, features: NDArray, labels: Ints, groups: Ints, options: argparse.Namespace, **adapt
-) -> list[dict[str, float]]:
+    old: Head, places: Places, views: Views, labels: Ints, groups: Ints,
+    options: argparse.Namespace, **adapt,
+) -> list[dict[str, float]]:  # fmt: skip
     """Returns for each draw what the adapted head does on the rest, less what the old one does."""
     units, threshold, found = judged_together(labels, groups)[0], adapt["threshold"], []
     for number in range(options.draws):
@@ -67,8 +70,9 @@ def gains(
         start = time.perf_counter()
         try:
             adapted = adapt_head(
-                old, features[rows], labels[rows], groups[rows],
-                bootstrap=0, seed=options.seed + number, **adapt,
+                old, places[rows], labels[rows], groups[rows],
+                views=[(each[rows], own[rows]) for each, own in views], bootstrap=0,
+                seed=options.seed + number, **adapt,
             )  # fmt: skip
         except CrackdetError as error:
             print(f"  draw {number + 1}: {error}", flush=True)
@@ -76,7 +80,7 @@ def gains(
         kept = adapted.better
         head, at = (adapted.head, adapted.choice.threshold) if kept else (old, threshold)
         before, after = (
-            metrics_row(labels[rest], each.probabilities(features[rest])[:, 1], threshold=limit,
+            metrics_row(labels[rest], each.probabilities(places[rest])[:, 1], threshold=limit,
                         groups=groups[rest], bootstrap=0)
             for each, limit in ((old, threshold), (head, at))
         )  # fmt: skip
@@ -88,6 +92,20 @@ def gains(
             f"AUROC {before['auroc']:.4f} to {after['auroc']:.4f}", flush=True,
         )  # fmt: skip
     return found
+
+
+def shown(model: keras.Model, images: ImageSplit) -> tuple[Places, Views]:
+    """Returns what a classifier decides from of a site's patches, and of views of all of them."""
+    old = Head.of(model)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = FeatureCache(folder, verbose=0)
+        places, _ = places_of(model, images, cache)
+        # Of a view no more is asked than what the old map sees: a thousandth of the memory.
+        views = [
+            (Places(old.seen(each)[:, None], each.pooled), labels)
+            for each, labels in painted_views(model, images, cache, count=VIEWS)
+        ]
+    return places, views
 
 
 def mean_with_interval(values: list[float]) -> str:
@@ -163,12 +181,11 @@ def main() -> None:
     print(f"{options.model}: {'with' if statistics else 'without'} statistics of its training")
     found: dict[tuple[float, str], list[dict[str, float]]] = {}
     for name, images in sites(options, classifier.image_size):
-        with tempfile.TemporaryDirectory() as folder:
-            features = head_inputs(classifier.model, images, FeatureCache(folder, verbose=0))
+        old, (places, views) = Head.of(classifier.model), shown(classifier.model, images)
         for strength in options.strength:
             print(f"{name}, strength {strength:g}", flush=True)
             found[strength, name] = gains(
-                Head.of(classifier.model), features, images.labels, images.groups, options,
+                old, places, views, images.labels, images.groups, options,
                 threshold=classifier.threshold, statistics=statistics, strength=strength,
             )  # fmt: skip
     header = ["strength", "site", "AUROC before", "AUROC", "log loss", "recall", "false alarms",

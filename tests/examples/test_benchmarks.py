@@ -144,14 +144,15 @@ def test_adapting_judges_no_photo_that_it_knows(root: Path) -> None:
     assert np.bincount(labels[rows]).tolist() == [7, 7]
     assert not set(units[rows]) & set(units[rest])
     assert rest.size >= 40
-    weights = np.zeros((12, 2))
-    weights[0] = -1, 1
     random = np.random.default_rng(0)
     features = random.normal(1, 1, (80, 12))
     features[:, 1] += 5 * labels
-    old = adapting.Head(weights, np.array([0.5, -0.5]))
+    places = adapting.Places(features[:, None])
+    old = adapting.Head(np.eye(12)[0] * 2, -1.0)
     options = argparse.Namespace(draws=2, patches=10, seed=0)
-    found = adapting.gains(old, features, labels, units, options, threshold=0.5, statistics=None)
+    found = adapting.gains(
+        old, places, [(places, labels)], labels, units, options, threshold=0.5, statistics=None
+    )
     assert all(row["auroc"] > 0.1 and row["kept"] for row in found)
     assert adapting.mean_with_interval([0.1, 0.1]) == "+0.1000 [+0.1000, +0.1000]"
 

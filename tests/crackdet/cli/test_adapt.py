@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
+from crackdet.evaluation import adaptation
 from tests.standin import standin_classifier
 
 QUIET = ("--bootstrap", "20", "--verbose", "0", "--no-audit")
+
+
+@pytest.fixture(autouse=True)
+def patches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptation, "VIEWS", 0)
 
 
 @pytest.fixture(scope="module")
