@@ -40,8 +40,9 @@ def add_parser(subparsers: Any) -> None:
         help="adapt a classifier to a new site by a few labelled patches",
         description="Adapts a classifier's head and crack map to some 10 to 100 labelled patches "
         "of a new site, and to views of these with painted cracks, near what it was and with a "
-        "replay of what it was trained on. Cross-validation by photo measures it before and after, and "
-        "decides: a model that is no better on the new site is not written, and the command fails.",
+        "replay of what it was trained on. Cross-validation by photo measures it before and after, "
+        "and decides: a model that is no better on the new site is not written, and the command "
+        "fails.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL", help=cli.MODEL_HELP)

@@ -58,7 +58,7 @@ class _Rows(NamedTuple):
 
     @classmethod
     def all(cls, parts: Sequence["_Rows"]) -> "_Rows":
-        return cls(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        return cls._make(np.concatenate(each) for each in zip(*parts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Adaptation:
         rows, share = self.rows, len(patches) / len(self.places)
         chosen = np.isin(rows.patch, patches) | (rows.patch < 0)
         weights = np.where(rows.patch < 0, share * rows.weights, rows.weights)
-        rows = _Rows(*(each[chosen] for each in rows._replace(weights=weights)))
+        rows = _Rows._make(each[chosen] for each in rows._replace(weights=weights))
         head = self._fitted(rows)
         if self.old.crack_map is None:
             return head

@@ -115,12 +115,14 @@ class Head:
         bias = scale * (self.bias + self._of_map_bias) + shift
         if self.crack_map is None:
             return replace(self, kernel=scale * self.kernel + change, bias=bias)
-        trust = self.kernel[-1]
+        # The evidence keeps its scale, by which the statistics of training images know it; but its
+        # sign in any case, since the map looks where it is high.
+        trust, part = self.kernel[-1], scale if scale > 0 else 1.0
         return replace(
             self,
-            kernel=np.append(scale * self.kernel[:-1], trust),
-            bias=bias - self._of_map_bias,
-            crack_map=scale * self.crack_map + change / trust,
+            kernel=np.append(scale * self.kernel[:-1], part * trust),
+            bias=bias - part * self._of_map_bias,
+            crack_map=(scale * self.crack_map + change / trust) / part,
         )
 
     @property
