@@ -1,29 +1,24 @@
 """What a classifier's head takes of each image: the last thing that no training of it changes."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from crackdet.data.splits import ImageSplit
-from crackdet.features.batches import FeatureBatches
+from crackdet.features.batches import CachedFeatures, FeatureBatches
 from crackdet.features.cache import FeatureCache
 from crackdet.models.units import head_inputs_at
 
 _BATCH = 256
 
 
-def head_inputs(
-    model: keras.Model, split: ImageSplit, cache: FeatureCache, **view: Any
-) -> NDArray[np.float32]:
+def head_inputs(model: keras.Model, split: ImageSplit, cache: FeatureCache) -> NDArray[np.float32]:
     """Returns what a classifier's head takes of a split's images, computing what the cache lacks.
 
     Args:
         model: A classifier of `crackdet.models`.
         split: The images.
         cache: Where pooled features are kept.
-        **view: As `FeatureCache.features` takes it; without, the images as they are.
 
     Returns:
         float32 `(images, channels)`, in the order of `split.labels`.
@@ -39,8 +34,12 @@ def head_inputs(
     >>> head_inputs(model, data.test, crackdet.features.FeatureCache("cache")).shape
     (200, 1281)
     """
-    features = cache.features(model, 0, split, **view)
-    batches = FeatureBatches([features], split.labels, batch_size=_BATCH)
+    return head_inputs_of(model, cache.features(model, 0, split))
+
+
+def head_inputs_of(model: keras.Model, kept: CachedFeatures) -> NDArray[np.float32]:
+    """Returns what a classifier's head takes, `(images, channels)`, of features kept at depth 0."""
+    batches = FeatureBatches([kept], np.zeros(len(kept), np.int32), batch_size=_BATCH)
     network = head_inputs_at(model)
     parts = [network.predict_on_batch(batches[number][0]) for number in range(len(batches))]
     return np.concatenate([np.asarray(part, np.float32) for part in parts])

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from crackdet.data import ImageSplit
-from crackdet.features import FeatureCache, head_inputs
+from crackdet.features import FeatureCache
+from crackdet.features.before_head import head_inputs_of
 from crackdet.models.units import CRACK_MAP_NAME, EVIDENCE_NAME, HEAD_NAME, has_crack_map
 
 Floats = NDArray[np.float64]
@@ -161,7 +162,7 @@ def places_of(
     kept = cache.features(model, 0, split, **view)
     labels = (split.labels if kept.labels is None else kept.labels).astype(np.int64)
     if not decides_by_map(model):
-        return Places(head_inputs(model, split, cache, **view)[:, None]), labels
+        return Places(head_inputs_of(model, kept)[:, None]), labels
     positions, pooled = kept.tensors(np.arange(len(kept)))
     return Places(positions.reshape(len(kept), -1, positions.shape[-1]), pooled), labels
 
