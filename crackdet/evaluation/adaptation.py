@@ -24,7 +24,7 @@ from crackdet.models.out_of_distribution import OutOfDistribution, with_limit
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.judged import CROSS_VALIDATION
-from crackdet.training.adapting import STRENGTH, prepare, replay
+from crackdet.training.adapting import prepare, replay, usual_strength
 from crackdet.training.decision import Head, Places, class_probabilities, places_of
 from crackdet.training.site_folds import deal, judged_together
 
@@ -53,7 +53,7 @@ class Adapted:
             threshold that was chosen, without the patch's fold.
         gain: `{"auroc": ..., "auroc_interval": ..., "log_loss": ..., "log_loss_interval": ...}`: by
             how much the area grew and the loss fell.
-        forgotten: What replayed features of the old training images say, before and after:
+        forgotten: What features replayed as in `replay` say of the old images, before and after:
             `{"auroc": [..., ...], "log_loss": [..., ...]}`; None without statistics.
         scores: Scores out of their folds, `(patches,)`.
         scores_before: The old model's, `(patches,)`.
@@ -117,7 +117,7 @@ def adapt(
     cache: FeatureCache,
     *,
     statistics: FeatureStatistics | None = None,
-    strength: float = STRENGTH,
+    strength: float | None = None,
     threshold: float = 0.5,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
@@ -204,7 +204,7 @@ def adapt_head(
     views: Views = (),
     statistics: FeatureStatistics | None = None,
     judged: NDArray[np.float32] | None = None,
-    strength: float = STRENGTH,
+    strength: float | None = None,
     threshold: float = 0.5,
     miss_cost: float = 5.0,
     bootstrap: int = 1000,
@@ -216,6 +216,7 @@ def adapt_head(
     patch; None to leave that as it is.
     """
     units, notes = judged_together(labels, groups)
+    strength = usual_strength(old) if strength is None else strength
     if statistics is None:
         notes.append(
             "The model comes without statistics of what it was trained on: nothing is "

@@ -23,8 +23,9 @@ Ints = NDArray[np.int64]
 # How far the new log-odds may go beyond what scaling and shifting the old ones does: about so many,
 # as the standard deviation that is expected beforehand of a typical patch. The few patches of one
 # site say too little to choose it anew for each: it was chosen on families of the stress
-# validation, each taken for a site (`examples/benchmarks/adapting.py --pseudo`).
-STRENGTH = 4.0
+# validation, each taken for a site (`examples/benchmarks/adapting.py --pseudo`), where there is a
+# map. Pooled features tell less, and noise is learned from them sooner.
+_STRENGTH, _STRENGTH_OF_POOLED = 4.0, 2.0
 # What is expected beforehand of the old log-odds' scale, around 1, and of their shift, around 0.
 _SCALE, _SHIFT = 1.0, 3.0
 # Features of each class that are drawn for the replay. Together they weigh as much as the patches.
@@ -127,6 +128,11 @@ class Adaptation:
         return self.old.moved(float(1 + _SCALE * found[0]), float(shift), change)
 
 
+def usual_strength(old: Head) -> float:
+    """Returns how far a decision may go from the old one where nobody says otherwise."""
+    return _STRENGTH_OF_POOLED if old.crack_map is None else _STRENGTH
+
+
 def prepare(
     old: Head,
     places: Places,
@@ -134,7 +140,7 @@ def prepare(
     statistics: FeatureStatistics | None = None,
     *,
     views: Sequence[tuple[Places, ArrayLike]] = (),
-    strength: float = STRENGTH,
+    strength: float | None = None,
     replayed: int = REPLAYED,
     seed: int = 0,
 ) -> Adaptation:
@@ -149,7 +155,8 @@ def prepare(
         views: The same of painted and augmented views of all patches, each with its own labels. All
             views of a patch together weigh as much as the patch.
         strength: How far log-odds may go from the old ones, scaled and shifted: the standard
-            deviation that is expected beforehand. 0 only scales and shifts them.
+            deviation that is expected beforehand. 0 only scales and shifts them. Defaults to
+            `usual_strength(old)`.
         replayed: Features of each class that are replayed.
         seed: Seed of their draw.
 
@@ -163,6 +170,7 @@ def prepare(
     >>> adaptation.fit(np.arange(40)).kernel.shape
     (5,)
     """
+    strength = usual_strength(old) if strength is None else strength
     y = np.asarray(labels, np.int64)
     shown = [(places, y), *((each, np.asarray(own, np.int64)) for each, own in views)]
     channels = old.at_places.size

@@ -33,7 +33,7 @@ from crackdet.features import FeatureCache
 from crackdet.inference import load_classifier
 from crackdet.models import feature_statistics
 from crackdet.stress import stress_split
-from crackdet.training.adapting import STRENGTH
+from crackdet.training.adapting import usual_strength
 from crackdet.training.decision import Head, Places, places_of
 from crackdet.training.site_folds import judged_together
 
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2040, help="of the stress validation")
     parser.add_argument("--patches", type=int, default=20, help="of each class")
     parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--strength", type=float, nargs="+", default=[STRENGTH])
+    parser.add_argument("--strength", type=float, nargs="+", help="instead of the usual one")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     classifier, statistics = load_classifier(options.model), feature_statistics(options.model)
@@ -182,7 +182,7 @@ def main() -> None:
     found: dict[tuple[float, str], list[dict[str, float]]] = {}
     for name, images in sites(options, classifier.image_size):
         old, (places, views) = Head.of(classifier.model), shown(classifier.model, images)
-        for strength in options.strength:
+        for strength in options.strength or [usual_strength(old)]:
             print(f"{name}, strength {strength:g}", flush=True)
             found[strength, name] = gains(
                 old, places, views, images.labels, images.groups, options,
