@@ -1,6 +1,6 @@
 """`adapt`: a few labelled patches of a new site, measured before and after by cross-validation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,20 @@ from crackdet.evaluation.samples import image_losses
 from crackdet.evaluation.threshold import ThresholdChoice, choose_threshold
 from crackdet.features import FeatureCache, head_inputs
 from crackdet.files import write_json
-from crackdet.layers import RandomCrack, augmentation
 from crackdet.models import FeatureStatistics, KnownImages
 from crackdet.models.out_of_distribution import OutOfDistribution, with_limit
 from crackdet.models.validation_scores import ValidationScores
 from crackdet.runs import files
 from crackdet.runs.judged import CROSS_VALIDATION
 from crackdet.training.adapting import prepare, replay, usual_strength
-from crackdet.training.decision import Head, Places, class_probabilities, places_of
+from crackdet.training.decision import (
+    Head,
+    Places,
+    Views,
+    class_probabilities,
+    painted_views,
+    places_of,
+)
 from crackdet.training.site_folds import deal, judged_together
 
 Floats = NDArray[np.float64]
@@ -36,8 +42,6 @@ FOLDS = 5
 # themselves, and each view is a pass.
 VIEWS, _MOST_VIEWS = 4, 400
 _REPLAY_AGAIN = 1000  # features of each class on which forgetting is measured
-
-Views = Sequence[tuple[Places, Ints]]
 
 
 @dataclass(frozen=True)
@@ -181,18 +185,6 @@ def adapt(
         bootstrap=bootstrap,
         seed=seed,
     )
-
-
-def painted_views(
-    model: keras.Model, images: ImageSplit, cache: FeatureCache, count: int, seed: int = 0
-) -> Views:
-    """Returns what a classifier decides from of so many views of patches, with their labels.
-
-    Cracks are painted on every second of the site's own sound patches, and all are augmented: see
-    `crackdet.layers`.
-    """
-    ways = {"painting": RandomCrack(rate=0.5), "augmentation": augmentation(seed=0), "seed": seed}
-    return [places_of(model, images, cache, view=number, **ways) for number in range(1, count + 1)]
 
 
 def adapt_head(

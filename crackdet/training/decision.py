@@ -4,6 +4,7 @@ From a crack map's features at each of its positions where there is a map, else 
 takes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from scipy.special import expit
 from crackdet.data import ImageSplit
 from crackdet.features import FeatureCache
 from crackdet.features.before_head import head_inputs_of
+from crackdet.layers import RandomCrack, augmentation
 from crackdet.models.units import CRACK_MAP_NAME, EVIDENCE_NAME, HEAD_NAME, has_crack_map
 
 Floats = NDArray[np.float64]
@@ -40,6 +42,10 @@ class Places:
     def __getitem__(self, images: NDArray[np.int64]) -> "Places":
         pooled = None if self.pooled is None else self.pooled[images]
         return Places(self.features[images], pooled)
+
+
+# Of several views of the same images, each with the labels that are right for it.
+Views = Sequence[tuple[Places, Ints]]
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,18 @@ def places_of(
         return Places(head_inputs_of(model, kept)[:, None]), labels
     positions, pooled = kept.tensors(np.arange(len(kept)))
     return Places(positions.reshape(len(kept), -1, positions.shape[-1]), pooled), labels
+
+
+def painted_views(
+    model: keras.Model, images: ImageSplit, cache: FeatureCache, count: int, seed: int = 0
+) -> Views:
+    """Returns what a classifier decides from of so many views of patches, with their labels.
+
+    Cracks are painted on every second of the site's own sound patches, and all are augmented: see
+    `crackdet.layers`.
+    """
+    ways = {"painting": RandomCrack(rate=0.5), "augmentation": augmentation(seed=0), "seed": seed}
+    return [places_of(model, images, cache, view=number, **ways) for number in range(1, count + 1)]
 
 
 def _log_odds_of_head(model: keras.Model) -> tuple[Floats, float]:

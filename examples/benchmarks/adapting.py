@@ -28,13 +28,13 @@ from crackdet.data import ImageSplit
 from crackdet.data.site_list import SiteSource, name_of, read_site_list
 from crackdet.errors import CrackdetError
 from crackdet.evaluation import metrics_row
-from crackdet.evaluation.adaptation import VIEWS, Views, adapt_head, painted_views
+from crackdet.evaluation.adaptation import VIEWS, adapt_head
 from crackdet.features import FeatureCache
 from crackdet.inference import load_classifier
 from crackdet.models import feature_statistics
 from crackdet.stress import stress_split
 from crackdet.training.adapting import usual_strength
-from crackdet.training.decision import Head, Places, places_of
+from crackdet.training.decision import Head, Places, Views, painted_views, places_of
 from crackdet.training.site_folds import judged_together
 
 Ints = NDArray[np.int64]
