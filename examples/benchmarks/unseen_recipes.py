@@ -65,6 +65,8 @@ _LOCAL = replace(_BASE, pooling="local")
 _FAST = replace(_LOCAL, rate=1e-3, head_epochs=0)
 _MORE = replace(_FAST, originals=6000, views=5, epochs=10)
 _MAP = replace(_LOCAL, map_loss=1.0)
+# Long at a rate at which all features stay alive: at 1e-3 most of them end at 0 on every image.
+_STEADY = replace(_LOCAL, strength=1.5, head_epochs=0, epochs=8)
 RECIPES = {
     each.name: each
     for each in (
@@ -122,6 +124,12 @@ RECIPES = {
         replace(_FAST, name="fast_depth_10", depth=10),
         replace(_FAST, name="fast_depth_3", depth=3),
         replace(_FAST, name="fast_fewer_originals", originals=1000, views=7),
+        replace(_STEADY, name="steady"),
+        replace(_STEADY, name="steady_16_epochs", epochs=16),
+        replace(_STEADY, name="steady_rate_5e-4", rate=5e-4),
+        replace(_STEADY, name="steady_as_fit", weight_decay=0.0, smoothing=0.0),
+        replace(_STEADY, name="steady_smoothing_0.1", smoothing=0.1),
+        replace(_STEADY, name="steady_decay_0.1", weight_decay=0.1),
         replace(_MORE, name="more_depth_10", depth=10),
         replace(_MORE, name="more"),
         replace(_MORE, name="more_map_0.2", map_loss=0.2),
