@@ -125,6 +125,8 @@ RECIPES = {
         replace(_FAST, name="fast_depth_3", depth=3),
         replace(_FAST, name="fast_fewer_originals", originals=1000, views=7),
         replace(_STEADY, name="steady"),
+        replace(_STEADY, name="steady_strength_1", strength=1.0),
+        replace(_STEADY, name="steady_contrast_3", strength=1.0, contrast=3.0),
         replace(_STEADY, name="steady_16_epochs", epochs=16),
         replace(_STEADY, name="steady_rate_5e-4", rate=5e-4),
         replace(_STEADY, name="steady_as_fit", weight_decay=0.0, smoothing=0.0),
