@@ -127,6 +127,7 @@ RECIPES = {
         replace(_STEADY, name="steady"),
         replace(_STEADY, name="steady_strength_1", strength=1.0),
         replace(_STEADY, name="steady_contrast_3", strength=1.0, contrast=3.0),
+        replace(_STEADY, name="steady_rates_1.25", rate_decay=1.25),
         replace(_STEADY, name="steady_16_epochs", epochs=16),
         replace(_STEADY, name="steady_rate_5e-4", rate=5e-4),
         replace(_STEADY, name="steady_as_fit", weight_decay=0.0, smoothing=0.0),
