@@ -18,7 +18,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "dropout": 0.3,
         "learning_rate": 3e-4,
         "unfreeze_depth": 10,
-        "epochs": 12,
+        "epochs": 5,
         "head_epochs": 0,
         "fine_tune_factor": 1.0,
         "patience": None,
