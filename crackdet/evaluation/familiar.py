@@ -87,7 +87,7 @@ def with_familiar_surface(
     (`examples/benchmarks/unlike_training.py`). The stress validation is part of what is familiar:
     it is concrete, if hard to judge. So that other sites are familiar too, each of its families is
     judged by statistics that leave it out. Of the two limits, that of 1 % of validation and that of
-    10 % of the stress validation judged so, the larger one stands.
+    5 % of the stress validation judged so, the larger one stands.
 
     Args:
         statistics: Of what the head takes.

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Score = Callable[[ArrayLike], Floats]
 
 SHARE = 0.01  # of the validation images are called unlike the training ones
-STRESS_SHARE = 0.1  # of the stress validation at most, of families that statistics leave out
+STRESS_SHARE = 0.05  # of the stress validation at most, of families that statistics leave out
 # Channels that hardly vary in training are taken to vary by this share of what the directions leave
 # to the mean channel, or of its whole variance: rounded statistics say nothing finer.
 _LEAST, _LEAST_OF_ALL, _TINY = 0.03, 1e-3, 1e-12
