@@ -174,11 +174,7 @@ class OutOfDistribution:
         if statistics is None or _LIMIT not in statistics.extra:
             return None
         judging, depth = statistics.surface or (statistics, None)
-        score, channels = mahalanobis(judging), judging.means.shape[1]
-        # Of a surface older statistics hold the means alone, which come first.
-        return cls(
-            lambda features: score(np.asarray(features)[:, :channels]), limit_of(statistics), depth
-        )
+        return cls(mahalanobis(judging), limit_of(statistics), depth)
 
     def answers_of(self, model: keras.Model) -> keras.Model:
         """Returns a classifier that answers with its probabilities and the features to judge."""
