@@ -304,6 +304,8 @@ def _require_no_ruling_group(images: ImageSplit) -> None:
 
 
 def _too_few(images: ImageSplit, groups: Mapping[int, int]) -> str:
+    if not groups:
+        return "Cross-validation needs images of two classes, and there are none."
     if len(groups) < 2:
         return (
             "Cross-validation needs images of two classes, and these are all of one (such as "
