@@ -75,7 +75,8 @@ def test_after_deep_painted_training_what_it_did_not_move_decides(cache, tmp_pat
     data = CrackData.from_arrays(*[cracked_patches(24, seed) for seed in (1, 2, 3)])
     model = standin_classifier((16, 16), unfreeze_depth=2)
     cached, labels = surface(model, data.test, cache, 2)
-    np.testing.assert_allclose(cached, surface(model, data.test, Uncached(), 2)[0], atol=2e-3)
+    # Kept as float16, of whose rounding the logarithm of a small spread shows most.
+    np.testing.assert_allclose(cached, surface(model, data.test, Uncached(), 2)[0], atol=2e-2)
     np.testing.assert_array_equal(labels, data.test.labels)
     places = split_at(model, 2)[0].predict(data.test.in_order(), verbose=0)
     spread = np.log(places.std(axis=(1, 2)) + 0.01)
