@@ -103,7 +103,7 @@ def with_familiar_surface(
     pictures, labels = stress[0], np.asarray(stress[1], np.int64)
 
     def with_stress(part: NDArray[np.bool_]) -> FeatureStatistics:
-        return _together([known, (pictures[part], labels[part])])
+        return _together([*known, (pictures[part], labels[part])])
 
     left_out, family_of = np.empty(len(pictures)), np.asarray(families)
     for family in np.unique(family_of):
@@ -156,7 +156,7 @@ def surface(
 
 
 def _of_some(training: Sequence[tuple[Features, ArrayLike]], seed: int) -> FeatureStatistics:
-    return _together([_some_of(training, seed)])
+    return _together(_some_of(training, seed))
 
 
 def _together(parts: Sequence[tuple[Features, NDArray[np.int64]]]) -> FeatureStatistics:
@@ -166,11 +166,9 @@ def _together(parts: Sequence[tuple[Features, NDArray[np.int64]]]) -> FeatureSta
 
 def _some_of(
     training: Sequence[tuple[Features, ArrayLike]], seed: int
-) -> tuple[Features, NDArray[np.int64]]:
+) -> list[tuple[Features, NDArray[np.int64]]]:
     random = np.random.default_rng(seed)
-    parts = [_at_most(MOST // len(training), *part, random) for part in training]
-    features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return features, labels
+    return [_at_most(MOST // len(training), *part, random) for part in training]
 
 
 def _at_most(

@@ -187,10 +187,8 @@ def prepare(
         for (each, own), weight in zip(shown, share, strict=True)
     ]
     if statistics is not None:
-        again, classes = (
-            replay(old, places, statistics, replayed, seed),
-            np.repeat([0, 1], replayed),
-        )
+        again = replay(old, places, statistics, replayed, seed)
+        classes = np.repeat([0, 1], replayed)
         weight = y.size * (1 + bool(views)) / classes.size
         parts.append(_Rows.of(old, again, classes, weight, np.full(classes.size, -1)))
     rows = _Rows.all(parts)
