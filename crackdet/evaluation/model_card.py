@@ -117,7 +117,7 @@ def _under_stress(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         "stress": {
-            **_kept(stress, ("n", "score", "loss", "accuracy")),
+            **_kept(stress, ("n", "score", "auroc", "loss", "accuracy")),
             "auroc_by_family": {name: row["auroc"] for name, row in stress["families"].items()},
         },
         "detection": {

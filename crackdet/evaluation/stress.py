@@ -25,7 +25,9 @@ def stress_score(
     """Returns what a classifier makes of a stress validation (`crackdet.stress.stress_split`).
 
     Each family counts the same, as each corruption does in ImageNet-C (Hendrycks & Dietterich
-    2019): the whole is a mean over families, not over pictures.
+    2019): the whole is a mean over families, not over pictures. Of the score it is the geometric
+    mean of their errors, so that a family in which all classifiers do badly does not decide alone:
+    to halve the error counts the same in each.
 
     Args:
         labels: Integers of shape `(n,)`, 0 (sound) or 1 (cracked).
@@ -39,7 +41,10 @@ def stress_score(
     Returns:
         A dictionary that can be written as JSON:
 
-        - `score`: the mean over families of the area under the ROC curve (AUROC);
+        - `score`: 1 minus the geometric mean over families of 1 minus the area under the ROC curve
+          (AUROC), where half a picture of the family counts as wrong beside: an AUROC of 1 on few
+          pictures is none of 1 on all;
+        - `auroc`: the mean over families of the AUROC;
         - `loss`: the mean over families of the cross-entropy (natural logarithm);
         - `accuracy`: the mean over families of the share that is right at the threshold;
         - `n`, `threshold`;
@@ -56,8 +61,10 @@ def stress_score(
     Example:
 
     >>> result = stress_score([0, 1, 0, 1], [0.2, 0.9, 0.6, 0.4], ["rust"] * 4, [1, 1, 2, 2])
-    >>> result["score"], result["families"]["rust"]["severities"]["1"]["auroc"]
+    >>> result["auroc"], result["families"]["rust"]["severities"]["1"]["auroc"]
     (0.75, 1.0)
+    >>> round(result["score"], 3)  # half of four pictures more
+    0.625
     """
     y, s = check_labels_and_scores(labels, scores)
     if s.min() < 0 or s.max() > 1:
@@ -77,7 +84,8 @@ def stress_score(
     }
     rows = list(by_family.values())
     return {
-        "score": _mean(rows, "auroc"),
+        "score": _score(rows),
+        "auroc": _mean(rows, "auroc"),
         "loss": _mean(rows, "loss"),
         "accuracy": _mean(rows, "accuracy"),
         "n": int(y.size),
@@ -123,6 +131,11 @@ def _cell(y: Ints, s: Floats, threshold: float) -> dict[str, Any]:
 def _over_families(rows: Sequence[dict[str, Any]], severity: str) -> dict[str, Any]:
     cells = [row["severities"][severity] for row in rows if severity in row["severities"]]
     return {key: _mean(cells, key) for key in ("auroc", "loss", "accuracy")}
+
+
+def _score(rows: Sequence[dict[str, Any]]) -> float | None:
+    errors = [1 - row["auroc"] + 0.5 / row["n"] for row in rows if row["auroc"] is not None]
+    return 1 - float(np.exp(np.mean(np.log(errors)))) if errors else None
 
 
 def _mean(rows: Sequence[dict[str, Any]], key: str) -> float | None:

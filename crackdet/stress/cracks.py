@@ -43,24 +43,24 @@ class Grade:
     Attributes:
         width: Pixels.
         depth: How much darker than its surroundings, in deviations of their texture.
-        darkness: The same as a share of their brightness, at least: a wide crack is black.
+        darkness: The same as a share of their brightness, at least: a wide crack may be black.
         reach: Length in sides of the patch; above 1 it goes from edge to edge.
         gaps: Share of its length where it is closed.
     """
 
     width: Range
     depth: Range
-    darkness: float
+    darkness: Range
     reach: Range
     gaps: float
 
 
 GRADES = {
-    1: Grade((2.0, 4.0), (5.0, 8.0), 0.4, (1.2, 1.5), 0.0),
-    2: Grade((1.4, 2.5), (4.0, 6.0), 0.2, (1.0, 1.5), 0.05),
-    3: Grade((1.0, 1.7), (3.0, 4.5), 0.1, (0.8, 1.5), 0.1),
-    4: Grade((0.7, 1.2), (2.4, 3.4), 0.065, (0.6, 1.4), 0.17),
-    5: Grade((0.5, 1.0), (1.8, 2.7), 0.045, (0.5, 1.3), 0.22),
+    1: Grade((2.0, 12.0), (5.0, 8.0), (0.4, 0.8), (1.2, 1.5), 0.0),
+    2: Grade((1.4, 2.5), (4.0, 6.0), (0.2, 0.2), (1.0, 1.5), 0.05),
+    3: Grade((1.0, 1.7), (3.0, 4.5), (0.1, 0.1), (0.8, 1.5), 0.1),
+    4: Grade((0.7, 1.2), (2.4, 3.4), (0.065, 0.065), (0.6, 1.4), 0.17),
+    5: Grade((0.5, 1.0), (1.8, 2.7), (0.045, 0.045), (0.5, 1.3), 0.22),
 }
 
 
@@ -196,7 +196,8 @@ def _darkened(picture: Picture, drawn: Field, grade: Grade, rng: np.random.Gener
     detail = np.abs(light - blurred(light, 3 * max(scale, 0.4)))[corridor]
     texture = 1.48 * float(np.median(detail))  # a deviation that joints and edges do not raise
     around = max(float(np.median(light[corridor])), 1.0)
-    levels = max(rng.uniform(*grade.depth) * texture, grade.darkness * around, _LEAST_LEVELS)
+    least = max(rng.uniform(*grade.darkness) * around, _LEAST_LEVELS)
+    levels = max(rng.uniform(*grade.depth) * texture, least)
     # What is measured is what is seen: a hairline covers a part of its pixels only.
     peak = float(np.quantile(drawn[drawn > 0.1], 0.75)) if (drawn > 0.1).any() else 1.0
     depth = min(levels / (around * max(peak, 0.25)), _MOST_DARKENING)

@@ -17,7 +17,7 @@ from crackdet.stress.drawing import Picture, graded
 from crackdet.stress.families import FAMILIES, Family
 from crackdet.stress.scenes import scene
 
-VERSION = 1  # of the pictures: one more whenever they change, so that nothing kept of them is stale
+VERSION = 2  # of the pictures: one more whenever they change, so that nothing kept of them is stale
 SEVERITIES = (1, 2, 3, 4, 5)
 _JPEG_QUALITY = 96  # of what is held in memory: finer than the source's own
 _STREAMS = {"wall": 0, "thing": 1, "crack": 2, "fault": 3}
@@ -180,8 +180,10 @@ def _wall(
     walls: Walls, family: Family, severity: int, label: int, rng: np.random.Generator
 ) -> tuple[Picture, int | None, bool]:
     """Returns a wall, the patch that it comes from, and whether a real crack is in it already."""
-    if family.scene:
-        return scene(walls.split.image_size, severity, rng), None, False
+    if rng.random() < family.made_up:
+        # Where something else is graded, the surface is any but the roughest.
+        rough = severity if family.made_up == 1 else int(rng.choice(SEVERITIES[:3]))
+        return scene(walls.split.image_size, rough, rng), None, False
     real = bool(rng.random() < family.real) and len(walls.cracked) > 0
     sound, cracked = int(rng.choice(walls.sound)), int(rng.choice(walls.cracked)) if real else 0
     if not real and family.real < 1:

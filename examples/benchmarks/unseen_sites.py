@@ -6,7 +6,7 @@
 Trains each recipe of `unseen_recipes.py` that the log lacks on cached features of painted views,
 and adds a row to the log: its stress score (validation patches alone), and the AUROC on each set of
 patches of other sites, read once and used for nothing. `--correlate` prints Spearman's rank
-correlation between the two, with its interval.
+correlation between the two, with its interval, for each version of the stress validation.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from crackdet.evaluation import stress_score
 from crackdet.features import FeatureCache
 from crackdet.files import atomic_write
 from crackdet.layers.painting.distractors.families import FAMILIES
-from crackdet.stress import stress_split
+from crackdet.stress import VERSION, stress_split
 
 
 def recall_at(labels: np.ndarray, scores: np.ndarray, false_alarms: float) -> float:
@@ -71,9 +71,10 @@ def run(recipe: Recipe, options: argparse.Namespace, sets: dict[str, Any]) -> di
         return np.mean([cache.predict(each, split)[:, 1] for each in models], axis=0)
 
     row: dict[str, Any] = {"recipe": recipe.name, "revision": git_revision()}
-    row |= {"stress_images": stress.num_images}
+    row |= {"stress_version": VERSION, "stress_images": stress.num_images}
     figures = stress_score(stress.labels, scores(stress), stress.families, stress.severities)
     row |= {"stress_score": figures["score"], "stress_loss": figures["loss"]}
+    row["stress_auroc"] = figures["auroc"]
     clean = data.validation.stratified(1000)
     row["validation"] = float(np.mean((scores(clean) > 0.5) == clean.labels))
     for name, split in sets["looks"].items():
@@ -140,6 +141,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.open())) if path.exists() else []
 
 
+def by_version(rows: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    """Returns the rows by the version of the stress validation, whose scores alone compare."""
+    versions = sorted({row["stress_version"] for row in rows})
+    return {each: [row for row in rows if row["stress_version"] == each] for each in versions}
+
+
 def correlation(rows: list[dict[str, str]], draws: int = 2000) -> tuple[float, float, float, int]:
     """Returns Spearman's correlation of stress score and mean AUROC, its 95 % interval, and n."""
     pairs = np.array(
@@ -170,12 +177,16 @@ def main() -> None:
     parser.add_argument("--correlate", action="store_true")
     options = parser.parse_args()
     if options.correlate:
-        found = correlation(read_rows(options.log))
-        print("Spearman {:.3f} [{:.3f}, {:.3f}], {} painted recipes".format(*found))
+        for version, rows in by_version(read_rows(options.log)).items():
+            found = "Spearman {:.3f} [{:.3f}, {:.3f}], {} painted recipes".format(
+                *correlation(rows)
+            )
+            print(f"stress validation {version}: {found}")
         return
     options.out.mkdir(parents=True, exist_ok=True)
     sets: dict[int, dict[str, Any]] = {}
-    logged = {row["recipe"] for row in read_rows(options.log)}
+    measured = by_version(read_rows(options.log)).get(str(VERSION), [])
+    logged = {row["recipe"] for row in measured}
     for name in options.names or RECIPES:
         if name not in logged:
             size = options.image_size or RECIPES[name].image_size

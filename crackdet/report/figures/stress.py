@@ -1,6 +1,6 @@
 """Pictures of the stress validation: what it shows, and what the classifier makes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def stress_scores(run: Run) -> Picture | None:
         "stress_scores",
         "Under stress, by family and severity",
         f"Area under the ROC curve of {stress['n']} pictures in {len(families)} families of 5 "
-        f"severities: {number(stress['score'])} in the mean over families; the least is "
+        f"severities: {number(_mean_area(families))} in the mean over families; the least is "
         f"{number(families[worst]['auroc'])}, {worst}.",
         "1 tells all cracked pictures from the sound ones of the same cell, 0.5 none. Severity "
         "grows from 1 to 5; the last column is the family's own, the last row the mean.",
@@ -108,6 +108,10 @@ def _show(axes: Axes, image: NDArray[np.uint8], colour: str) -> None:
     axes.spines[:].set(visible=True, color=colour, linewidth=1.6 if colour == VERMILION else 0.5)
 
 
+def _mean_area(families: Mapping[str, Any]) -> float:
+    return float(np.nanmean([_area(row) for row in families.values()]))
+
+
 def _draw_scores(stress: Any) -> Figure:
     families = dict(stress["families"])
     severities = list(stress["severities"])
@@ -116,7 +120,7 @@ def _draw_scores(stress: Any) -> Figure:
         for row in families.values()
     ]
     means = [_area(stress["severities"][severity]) for severity in severities]
-    table = np.array([*values, [*means, _area({"auroc": stress["score"]})]])
+    table = np.array([*values, [*means, _mean_area(families)]])
     figure = new_figure(0.26 * len(table) + 0.7)
     axes = figure.subplots()
     axes.grid(False)

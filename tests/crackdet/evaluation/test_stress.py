@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 import sklearn.metrics
 
 from crackdet.evaluation import stress_score
@@ -37,7 +38,9 @@ def test_families_count_alike_and_equal_scikit_learn() -> None:
             expected = sklearn.metrics.roc_auc_score(labels[here], scores[here])
             assert cell["auroc"] == pytest.approx(expected)
             assert cell["n"] == here.sum()
-    assert result["score"] == pytest.approx(np.mean(areas))
+    assert result["auroc"] == pytest.approx(np.mean(areas))
+    errors = [1 - area + 1 / (2 * n) for area, n in zip(areas, (80, 80, 20), strict=True)]
+    assert result["score"] == pytest.approx(1 - scipy.stats.gmean(errors))
     assert result["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
     assert result["accuracy"] == pytest.approx(np.mean(right))
     of_fifth = [row["severities"]["5"]["auroc"] for row in result["families"].values()]
@@ -50,7 +53,7 @@ def test_a_family_of_one_class_has_no_area_and_is_left_out_of_the_mean() -> None
         [0, 1, 0, 1, 1], [0.1, 0.9, 0.9, 0.1, 1.0], ["a", "a", "b", "b", "c"], [1, 1, 1, 1, 2]
     )
     assert result["families"]["c"]["auroc"] is None
-    assert result["score"] == 0.5
+    assert result["auroc"] == 0.5
     assert result["severities"]["2"]["auroc"] is None
     with pytest.raises(ValueError, match="probabilities"):
         stress_score([0, 1], [0, 1.5], ["a", "a"], [1, 1])

@@ -44,8 +44,13 @@ def test_the_pictures_are_those_of_the_seed_whatever_the_threads(stress: StressS
     assert not set(other.digests[1::2]) & set(stress.digests[1::2])
 
 
-def test_groups_are_those_of_the_walls_and_scenes_have_their_own(stress: StressSplit) -> None:
-    made_up = np.array(stress.families) == "scenes"
+def test_half_of_the_walls_are_made_up_and_have_groups_of_their_own(stress: StressSplit) -> None:
+    made_up = np.array([key.endswith(" made up") for key in stress.keys])
+    families = np.array(stress.families)
+    assert made_up[families == "scenes"].all()
+    assert not made_up[families == "zoomed out"].any()
+    both = ~np.isin(families, ["scenes", "zoomed out"])
+    assert 0.3 < made_up[both].mean() < 0.7
     known = set(walls().groups)
     assert set(stress.groups[~made_up]) <= known
     assert not set(stress.groups[made_up]) & known
