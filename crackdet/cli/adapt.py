@@ -42,7 +42,8 @@ def add_parser(subparsers: Any) -> None:
         "of a new site, and to views of these with painted cracks, near what it was and with a "
         "replay of what it was trained on. Cross-validation by photo measures it before and after, "
         "and decides: a model that is no better on the new site is not written, and the command "
-        "fails.",
+        "fails. A missed crack costs what it cost when the model's own threshold was chosen, unless "
+        "--miss-cost says otherwise.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL", help=cli.MODEL_HELP)
@@ -71,8 +72,10 @@ def execute(arguments: Namespace) -> None:
     from crackdet.inference import load_classifier
     from crackdet.models import feature_statistics, known_images
 
-    options = cli.resolve(vars(arguments), arguments.data, LOADING, EVALUATION)
     classifier, known = load_classifier(arguments.model), known_images(arguments.model)
+    options = cli.resolve(vars(arguments), arguments.data, LOADING, EVALUATION)
+    if "miss_cost" not in arguments and classifier.miss_cost is not None:
+        options["miss_cost"] = classifier.miss_cost  # what it is worth to whoever chose the model
     statistics = feature_statistics(arguments.model)
     data, images = _load(arguments, options, classifier)
     with tempfile.TemporaryDirectory(prefix="crackdet-") as temporary:

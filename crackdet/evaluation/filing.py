@@ -115,6 +115,7 @@ def write_model(
         {"data": dict(facts), "threshold": choice.facts(), "versions": versions()},
         trained_on.patch_side(),
         scores.stored(),
+        choice.miss_cost,
     )
     write_record(run_dir / files.MODEL, record)
     known.write(images_file(run_dir / files.MODEL))

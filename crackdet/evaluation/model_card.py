@@ -70,6 +70,7 @@ def model_card(run: str | Path, elsewhere: Sequence[Mapping[str, Any]] = ()) -> 
         "versions": config["versions"],
         "threshold": metrics["threshold"],
         "threshold_rule": metrics["threshold_rule"],
+        "miss_cost": record and record.miss_cost,
         "temperature": metrics["temperature"],
         "patch_side": record and record.patch_side,
         "scores": scores,

@@ -37,6 +37,8 @@ class Classifier:
             unsure; None where the model's file says nothing of them, or nobody wants to know.
         stored_scores: The validation scores that other thresholds are chosen from, as the model's
             record holds them; None where it holds none.
+        miss_cost: What a missed crack cost in false alarms when its own threshold was chosen; None
+            where the record does not say.
     """
 
     model: keras.Model
@@ -48,6 +50,7 @@ class Classifier:
     limits: str = ""
     detector: OutOfDistribution | None = field(default=None, repr=False)
     stored_scores: dict[str, str] | None = field(default=None, repr=False)
+    miss_cost: float | None = None
     _process: int = field(default_factory=os.getpid, repr=False)
 
     @property
@@ -228,6 +231,7 @@ def _assemble(model: keras.Model, name: str, record: ModelRecord, source: str) -
         name,
         side,
         stored_scores=record.scores,
+        miss_cost=record.miss_cost,
     )
 
 

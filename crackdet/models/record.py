@@ -24,6 +24,8 @@ class ModelRecord:
             were resized; None where nobody has recorded it.
         scores: The calibrated scores that the threshold was chosen on, as
             `crackdet.models.validation_scores` stores them; None where nobody has recorded them.
+        miss_cost: What a missed crack cost in false alarms when the threshold was chosen; None
+            where nobody has recorded it.
     """
 
     class_names: tuple[str, ...] = ("negative", "positive")
@@ -33,6 +35,7 @@ class ModelRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     patch_side: int | None = None
     scores: dict[str, str] | None = None
+    miss_cost: float | None = None
 
 
 def record_file(model_file: Path) -> Path:

@@ -179,6 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     classifier, statistics = load_classifier(options.model), feature_statistics(options.model)
     print(f"{options.model}: {'with' if statistics else 'without'} statistics of its training")
+    judged = {"threshold": classifier.threshold, "miss_cost": classifier.miss_cost or 5.0}
     found: dict[tuple[float, str], list[dict[str, float]]] = {}
     for name, images in sites(options, classifier.image_size):
         old, (places, views) = Head.of(classifier.model), shown(classifier.model, images)
@@ -186,7 +187,7 @@ def main() -> None:
             print(f"{name}, strength {strength:g}", flush=True)
             found[strength, name] = gains(
                 old, places, views, images.labels, images.groups, options,
-                threshold=classifier.threshold, statistics=statistics, strength=strength,
+                statistics=statistics, strength=strength, **judged,
             )  # fmt: skip
     header = ["strength", "site", "AUROC before", "AUROC", "log loss", "recall", "false alarms",
               "recall at 5 % false alarms", "kept", "seconds"]  # fmt: skip

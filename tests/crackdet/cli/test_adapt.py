@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from crackdet.evaluation import adaptation
+from crackdet.files import read_json
+from crackdet.inference import load_classifier
+from crackdet.models.record import ModelRecord, write_record
 from tests.standin import standin_classifier
 
 QUIET = ("--bootstrap", "20", "--verbose", "0", "--no-audit")
@@ -22,6 +25,7 @@ def patches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.keras"
     standin_classifier(32).save(path)
+    write_record(path, ModelRecord(miss_cost=0.25))
     return path
 
 
@@ -34,6 +38,9 @@ def test_a_model_that_is_better_judges_what_it_has_not_seen(
     assert "cross-validated by photo" in done.out
     assert "AUROC gained +" in done.out
     assert f"Model: {out / 'model.keras'}" in done.out
+    # A miss costs what it cost when the model's own threshold was chosen.
+    assert read_json(out / "adaptation.json")["threshold_cost_ratio"] == 0.8
+    assert load_classifier(out).miss_cost == 0.25
     refused = crackdet("evaluate", out, "--data", patches, *QUIET)
     assert refused.code == 1
     assert "The model was trained or tuned on all 40 images" in refused.err
