@@ -42,8 +42,8 @@ def add_parser(subparsers: Any) -> None:
         "of a new site, and to views of these with painted cracks, near what it was and with a "
         "replay of what it was trained on. Cross-validation by photo measures it before and after, "
         "and decides: a model that is no better on the new site is not written, and the command "
-        "fails. A missed crack costs what it cost when the model's own threshold was chosen, unless "
-        "--miss-cost says otherwise.",
+        "fails. Without --miss-cost a missed crack costs what it cost when the model's own "
+        "threshold was chosen.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL", help=cli.MODEL_HELP)
