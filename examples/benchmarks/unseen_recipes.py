@@ -24,6 +24,8 @@ class Recipe:
         rate_decay: The rate is multiplied by this for each unit below the head.
         to_start: Decay of the backbone's weights towards those that it came with.
         members: How many are trained, from different seeds; their answers are averaged.
+        averaged: Whether their weights are averaged instead; then all start from the same head.
+        member_factor: The rate is multiplied by this from one member to the next.
         taught: Whether it is trained a second time, half on the answers of the first.
         symmetric: Whether the answers on a patch and its three mirror images are averaged.
     """
@@ -53,6 +55,8 @@ class Recipe:
     rate_decay: float = 1.0
     to_start: float = 0.0
     members: int = 1
+    averaged: bool = False
+    member_factor: float = 1.0
     taught: bool = False
     symmetric: bool = False
     image_size: int = 224
@@ -105,6 +109,8 @@ RECIPES = {
         replace(_FAST, name="fast_start", to_start=0.1, weight_decay=0.0),
         replace(_FAST, name="fast_rates_0.8", rate_decay=0.8),
         replace(_FAST, name="fast_three_seeds", members=3),
+        replace(_FAST, name="fast_averaged", members=3, averaged=True),
+        replace(_FAST, name="fast_averaged_rates", members=3, averaged=True, member_factor=3**-0.5),
         replace(_FAST, name="fast_taught", taught=True),
         replace(_FAST, name="fast_symmetric", symmetric=True),
         replace(_FAST, name="fast_288", image_size=288),

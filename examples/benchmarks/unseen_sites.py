@@ -63,6 +63,10 @@ def run(recipe: Recipe, options: argparse.Namespace, sets: dict[str, Any]) -> di
         if recipe.taught:
             models[-1] = build(recipe, options, member)
             train(recipe, models[-1], shown, some.train.labels, member, teacher)
+    if recipe.averaged:
+        found = zip(*(each.get_weights() for each in models), strict=True)
+        models[0].set_weights([np.mean(each, axis=0) for each in found])
+        del models[1:]
     models[0].save_weights(options.out / f"{recipe.name}.weights.h5")
 
     def scores(split: crackdet.data.ImageSplit) -> np.ndarray:

@@ -113,7 +113,7 @@ def unit_rates(model: keras.Model, decay: float) -> dict[str, float]:
 
 def build(recipe: Recipe, options: argparse.Namespace, member: int = 0) -> keras.Model:
     """Returns the untrained classifier of a recipe, or another one, with another seed."""
-    seed = recipe.seed + member
+    seed = recipe.seed + (0 if recipe.averaged else member)
     set_seed(seed)
     backbone = crackdet.models.mobilenet_v2_classifier(
         recipe.image_size, unfreeze_depth=recipe.depth, weights=options.weights,
@@ -146,8 +146,8 @@ def train(
     else:
         batches = (PaintedBatches if mapped else FeatureBatches)(shown, labels, **order)
     head, rest = recipe.head_epochs, recipe.epochs - recipe.head_epochs
-    epoch = 0
-    for depth, epochs, rate in ((0, head, recipe.head_rate), (recipe.depth, rest, recipe.rate)):
+    epoch, fine_rate = 0, recipe.rate * recipe.member_factor**member
+    for depth, epochs, rate in ((0, head, recipe.head_rate), (recipe.depth, rest, fine_rate)):
         if not epochs:
             continue
         crackdet.models.set_unfreeze_depth(model, depth)

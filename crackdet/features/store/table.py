@@ -155,7 +155,7 @@ class FeatureTable:
             raise CrackdetError(
                 f"The model's features, {largest[vanished].min():.1e} at most, are too small for "
                 "the float16 of the cache: its weights are random, perhaps. Start from trained "
-                "weights, or train without cached features (views=None)."
+                "weights, or train without cached features: views=None, or --views none."
             )
         return rounded
 
