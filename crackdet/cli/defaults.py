@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "unfreeze_depth": 0,
     "recipe": None,
     "train_images": None,
+    "members": 1,
     "folds": None,
     "miss_cost": 5.0,
     "bootstrap": 1000,

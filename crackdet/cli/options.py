@@ -158,6 +158,12 @@ OPTIONS = {
         "train images to train on, of as many groups as possible; with --painting, which makes "
         "cracks, 35%% of them cracked; none for all",
     ),
+    "members": Option(
+        whole(1),
+        "N",
+        "trains so many times from the same weights, in another order and at another rate each "
+        "time, and takes the mean of the weights found",
+    ),
     # crackdet.evaluation.cross_validate
     "folds": Option(
         optional(whole(2)),
@@ -202,6 +208,7 @@ TRAINING = (
 PAINTING = ("painting", "stress_images")
 RECIPE = ("recipe",)
 TRAIN_IMAGES = ("train_images",)
+MEMBERS = ("members",)
 COMPUTING = ("mixed_precision",)
 EVALUATION = ("folds", "miss_cost", "bootstrap")
 
@@ -386,6 +393,10 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
         if "train_images" in given:
             raise UsageError("--train-images thins a train split, which --folds has not: leave one")
         options["train_images"] = None  # a recipe's
+    if options.get("folds") is not None and options.get("members", 1) > 1:
+        if "members" in given:
+            raise UsageError("--members is not for --folds, which train many times: leave one")
+        options["members"] = 1  # a recipe's
     return options
 
 

@@ -166,14 +166,15 @@ def fit_stage(
     stress: "StressSplit | None" = None,
 ) -> None:
     """Trains the final classifier on train; validation says when to stop."""
-    from crackdet.training import fit
+    from crackdet.training import fit_averaged
 
     say(f"Final fit: {_in_words(hyperparameters)}")
     with timed(folder, "fit"):
         model = new_model(options, hyperparameters["dropout"], hyperparameters["unfreeze_depth"])
-        fit(
+        fit_averaged(
             model,
             data,
+            members=options.get("members", 1),
             cache=cache,
             stress=stress,
             run_dir=folder,
@@ -297,6 +298,8 @@ def finish(folder: Path) -> None:
         with timed(folder, "report"):
             write_report(folder)
     (folder / files.FITTED_MODEL).unlink(missing_ok=True)
+    for trained in folder.glob(files.member_folder("*") + f"/{files.MEMBER}"):
+        trained.unlink()
     remove_own_cache(folder)
     say(f"Seconds: {', '.join(f'{k} {v:.0f}' for k, v in seconds(folder).items())}")
     say(f"Report: {report}")

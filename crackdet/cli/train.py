@@ -20,6 +20,7 @@ GROUPS = (
     HYPERPARAMETERS,
     cli.TRAIN_IMAGES,
     cli.TRAINING,
+    cli.MEMBERS,
     cli.PAINTING,
     cli.COMPUTING,
     cli.EVALUATION,
@@ -46,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     cli.add(parser, *cli.RECIPE, title="recipe")
     cli.add(parser, *cli.LOADING, title="loading")
     cli.add(parser, *cli.BACKBONE, *HYPERPARAMETERS, title="model")
-    cli.add(parser, *cli.TRAIN_IMAGES, *cli.TRAINING, title="fit")
+    cli.add(parser, *cli.TRAIN_IMAGES, *cli.TRAINING, *cli.MEMBERS, title="fit")
     cli.add(parser, *cli.PAINTING, title="painting")
     cli.add(parser, *cli.COMPUTING, title="computing")
     cli.add(parser, *cli.EVALUATION, title="evaluation")

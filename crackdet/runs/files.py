@@ -16,6 +16,8 @@ METRICS = "metrics.json"
 PICTURES = "pictures"
 REPORT = "report.html"
 FOLDS = "folds"  # of a cross-validation
+MEMBERS = "members"  # of a training whose weights are averaged, each in a folder of its number
+MEMBER = "trained.npz"  # its weights and epochs
 CACHE = "cache"
 SEARCH = "search"
 
@@ -36,12 +38,20 @@ BEST_OF_SEARCH = f"{SEARCH}/{BEST_HYPERPARAMETERS}"  # in a run's folder
 
 # What an evaluation leaves, and what any stage leaves that is worth going on from.
 OF_EVALUATION = (MODEL, PREDICTIONS, SAMPLES, ARCHITECTURE, METRICS)
-RESULTS = (f"{SEARCH}/{TRIALS}", BEST_OF_SEARCH, FOLDS, HISTORY, FITTED_MODEL, *OF_EVALUATION)
+RESULTS = (
+    *(f"{SEARCH}/{TRIALS}", BEST_OF_SEARCH, FOLDS, MEMBERS, HISTORY, FITTED_MODEL),
+    *OF_EVALUATION,
+)
 
 
 def fold_file(number: int) -> str:
     """Returns where a fold of a cross-validation stands that is done, counted from 1."""
     return f"{FOLDS}/{number}.npz"
+
+
+def member_folder(number: int | str) -> str:
+    """Returns the folder of a member of an averaged training, counted from 1."""
+    return f"{MEMBERS}/{number}"
 
 
 def trial_folder(trial: str) -> str:

@@ -46,6 +46,28 @@ def best_epoch(val_losses: Sequence[float]) -> int | None:
     return min(finite)[1] if finite else None
 
 
+def counting_epochs(val_losses: Sequence[float], members: Sequence[str] | None) -> list[int]:
+    """Returns the epochs whose weights count: the best one, or of each member its own best one.
+
+    Args:
+        val_losses: As in `best_epoch`.
+        members: Which of several trainings each epoch is of, whose weights are averaged; None where
+            there was one.
+
+    Example:
+
+    >>> counting_epochs([0.4, 0.2, 0.3, 0.5], ["1", "1", "2", "2"])
+    [1, 2]
+    """
+    members = ["1"] * len(val_losses) if members is None else members
+    found = []
+    for member in dict.fromkeys(members):
+        own = [epoch for epoch, each in enumerate(members) if each == member]
+        best = best_epoch([val_losses[epoch] for epoch in own])
+        found += [] if best is None else [own[best]]
+    return found
+
+
 def is_best_so_far(val_losses: Sequence[float]) -> bool:
     """Returns whether the last of some epochs is the best of them."""
     return best_epoch(val_losses) == len(val_losses) - 1

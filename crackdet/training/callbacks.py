@@ -37,14 +37,15 @@ class EpochRows(keras.callbacks.Callback):
         row |= {"learning_rate": rate, "seconds": time.perf_counter() - self._start}
         self.rows.append(row)
 
-    def write_csv(self, path: str | os.PathLike[str]) -> None:
-        """Writes the rows, epochs counted from 1."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        with atomic_write(path) as temporary:
-            temporary.write_text(text.getvalue(), "utf-8")
+
+def write_rows(rows: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> None:
+    """Writes rows of epochs as history.csv."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text.getvalue(), "utf-8")
 
 
 def as_history(model: keras.Model, rows: Sequence[dict[str, Any]]) -> keras.callbacks.History:
@@ -55,6 +56,13 @@ def as_history(model: keras.Model, rows: Sequence[dict[str, Any]]) -> keras.call
     names = [name for name in rows[0] if name != "epoch"]
     history.history = {name: [row[name] for row in rows] for name in names}
     return history
+
+
+def rows_of(history: keras.callbacks.History) -> list[dict[str, Any]]:
+    """Returns the rows of epochs that `as_history` was given."""
+    epochs = [epoch + 1 for epoch in history.epoch]
+    columns = {"phase": history.history["phase"], "epoch": epochs, **history.history}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 class EpochOrder(keras.callbacks.Callback):

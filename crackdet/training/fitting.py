@@ -27,6 +27,7 @@ from crackdet.training.callbacks import (
     OnWholeModel,
     UnderStress,
     as_history,
+    write_rows,
 )
 from crackdet.training.precision import fast_arithmetic
 from crackdet.training.sources import Images, make_source
@@ -204,7 +205,7 @@ def fit(
         raise CrackdetError(f"Training diverged: {loss} a number. Lower learning_rate.")
     model.set_weights(best_weights)
     if run_dir is not None:
-        rows.write_csv(Path(run_dir) / files.HISTORY)
+        write_rows(rows.rows, Path(run_dir) / files.HISTORY)
     return as_history(model, rows.rows)
 
 

@@ -1,7 +1,5 @@
 """Folds of whole groups: each image is judged by a model that saw no image of its group."""
 
-import hashlib
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +13,14 @@ from numpy.typing import NDArray
 from crackdet.data.dataset import CrackData
 from crackdet.data.splits import ImageSplit
 from crackdet.errors import CrackdetError
-from crackdet.features import FeatureCache, Uncached, painted
-from crackdet.features.digests import config_digest
+from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write
 from crackdet.models import unfreeze_depth
 from crackdet.runs import files
 from crackdet.runs.history import best_epoch, deciding_loss
-from crackdet.stress import VERSION as STRESS_VERSION
 from crackdet.stress import stress_split
 from crackdet.training.fitting import fit, plan_phases
+from crackdet.training.made_of import made_of
 from tfds_builder.grouping import assign_splits
 
 Indices = NDArray[np.int64]
@@ -156,8 +153,8 @@ def fit_folds(
     for number, fold in enumerate(folds, start=1):
         data = fold.data(images, class_names)
         file = None if run_dir is None else run_dir / files.fold_file(number)
-        made_of = _made_of(data, options, stress_images)
-        result = None if file is None else _read(file, made_of)
+        digest = made_of(data, options, stress_images)
+        result = None if file is None else _read(file, digest)
         if result is None:
             stress = None
             if stress_images is not None:
@@ -168,7 +165,7 @@ def fit_folds(
             result = FoldResult(probabilities, *_best(history))
             model.set_weights(start)
             if file is not None:
-                _write(file, result, made_of)
+                _write(file, result, digest)
         if verbose:
             print(
                 f"Fold {number} of {len(folds)}: {len(fold.train)} images to train on, "
@@ -334,33 +331,22 @@ def _best(history: Mapping[str, Sequence[Any]]) -> tuple[dict[str, int], float]:
     return epochs, float(history["val_loss"][best])
 
 
-def _made_of(data: CrackData, options: Mapping[str, Any], stress_images: int | None) -> str:
-    """Returns a digest of all that a fold's result hangs on but the weights."""
-    rest = {name: value for name, value in options.items() if name != "callbacks"}
-    if rest.get("painting") is not None:
-        rest["painting"] = [painted.VERSION, config_digest([rest["painting"]])]
-    if stress_images is not None:
-        rest["stress"] = [STRESS_VERSION, stress_images]
-    text = json.dumps([data.fingerprint, data.test.digests, rest], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _write(file: Path, result: FoldResult, made_of: str) -> None:
+def _write(file: Path, result: FoldResult, digest: str) -> None:
     with atomic_write(file) as temporary:
         np.savez_compressed(
             temporary,
             probabilities=result.probabilities,
             epochs=np.array([result.epochs[phase] for phase in PHASES]),
             val_loss=np.array(result.val_loss),
-            made_of=np.array(made_of),
+            made_of=np.array(digest),
         )
 
 
-def _read(file: Path, made_of: str) -> FoldResult | None:
+def _read(file: Path, digest: str) -> FoldResult | None:
     """Returns a fold that is done; None where there is none of the same images and options."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["made_of"]) != made_of:
+            if str(arrays["made_of"]) != digest:
                 return None
             epochs = dict(zip(PHASES, arrays["epochs"].tolist(), strict=True))
             return FoldResult(arrays["probabilities"], epochs, float(arrays["val_loss"]))

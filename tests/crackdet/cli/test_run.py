@@ -61,7 +61,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
 ) -> None:
     import tuning
 
-    fit, evaluate_run = training.fit, evaluation.evaluate_run
+    fit_averaged, evaluate_run = training.fit_averaged, evaluation.evaluate_run
     run = Run(crackdet, folder, tmp_path / "run")
 
     searched = run.command("search", *TINY_SEARCH)
@@ -76,7 +76,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
     # Stopped in the final fit: the search stands and is not repeated from here on.
     monkeypatch.setattr(tuning, "search", unexpected)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "fit", stop)
+        patch.setattr(training, "fit_averaged", stop)
         stopped = run.go_on()
     assert stopped.code == 130
     assert "give the same command again" in stopped.err
@@ -94,7 +94,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
     # Stopped before the report.
     from crackdet import report
 
-    monkeypatch.setattr(training, "fit", unexpected)
+    monkeypatch.setattr(training, "fit_averaged", unexpected)
     with monkeypatch.context() as patch:
         patch.setattr(report, "write_report", stop)
         assert run.go_on().code == 130
@@ -120,7 +120,7 @@ def test_a_run_goes_on_from_every_stage_and_train_repeats_it(
     assert run.has("report.html")
 
     # The same stages without the stops, as `train`, give the same model to the last bit.
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(training, "fit_averaged", fit_averaged)
     monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
     again = Run(crackdet, folder, tmp_path / "again")
     trained = again.command("train", *TINY_FIT, "--from", run.out)
@@ -167,7 +167,7 @@ def test_changed_images_are_not_mixed_into_a_run(
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     run = Run(crackdet, copy, tmp_path / "run")
-    monkeypatch.setattr(training, "fit", stop)
+    monkeypatch.setattr(training, "fit_averaged", stop)
     assert run.command("train", *TINY_FIT).code == 130
     next(copy.rglob("*.jpg")).unlink()
     changed = run.command("train", *TINY_FIT)

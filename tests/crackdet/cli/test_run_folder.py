@@ -97,16 +97,16 @@ def test_a_command_that_fails_before_it_has_a_result_leaves_its_options_free(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "fit", fail)
+    monkeypatch.setattr(training, "fit_averaged", fail)
     assert train("--batch-size", "7").code == 1
-    monkeypatch.setattr(training, "fit", stop)
+    monkeypatch.setattr(training, "fit_averaged", stop)
     assert train("--batch-size", "8").code == 130
     # Which is kept by one that was merely stopped.
     kept = train("--batch-size", "9")
     assert kept.code == 1
     assert "--batch-size was 8 and is 9" in kept.err
     # A later failure brings back the record as it was.
-    monkeypatch.setattr(training, "fit", fail)
+    monkeypatch.setattr(training, "fit_averaged", fail)
     before = (tmp_path / "run" / "config.json").read_bytes()
     assert train("--batch-size", "8").code == 1
     assert (tmp_path / "run" / "config.json").read_bytes() == before

@@ -1,0 +1,148 @@
+"""`fit_averaged`: several trainings from the same weights, and the mean of what they found."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crackdet.data.dataset import CrackData
+from crackdet.files import atomic_write
+from crackdet.runs import files
+from crackdet.training.callbacks import as_history, rows_of, write_rows
+from crackdet.training.fitting import fit
+from crackdet.training.made_of import made_of
+
+# The next member's rate is this much of the one before.
+RATE_RATIO = 3**-0.5
+
+Rows = list[dict[str, Any]]
+
+
+def fit_averaged(
+    model: keras.Model,
+    data: CrackData,
+    *,
+    members: int = 1,
+    learning_rate: float = 1e-3,
+    run_dir: str | Path | None = None,
+    seed: int = 0,
+    view_seed: int | None = None,
+    verbose: int = 1,
+    **options: Any,
+) -> keras.callbacks.History:
+    """Trains a classifier several times from the same weights; it ends with the mean of them.
+
+    Trainings from one start mostly end in one valley of the loss, each at another edge of it. The
+    mean of their weights lies nearer to its middle and is better than each of them, above all on
+    images unlike those of training, and costs no more to run than one (Wortsman et al., 2022,
+    "Model soups"; Ramé et al., 2022, "Diverse weight averaging"). Members differ in the order of
+    the images, in dropout and in the learning rate; they share their views, and so the cache.
+
+    Args:
+        model: A classifier, see `crackdet.training.fit`. All members start from its weights.
+        data: As in `fit`.
+        members: How many are trained, 1 or more. One is `fit`.
+        learning_rate: Highest rate of the first member; that of each next one is 0.58 of it.
+        run_dir: Folder for history.csv, and for a folder of each member with its own. A member
+            that is done is not trained again if the call is repeated after it was killed.
+        seed: Seed of the first member; the next one has the next number.
+        view_seed: Seed of the augmented views, which all members share. Defaults to `seed`.
+        verbose: As in `fit`.
+        **options: Further arguments of `fit`.
+
+    Returns:
+        `History` of `fit` over the epochs of all members, with `member`, counted from 1, where
+        there are several.
+
+    Raises:
+        ValueError: If an argument is wrong.
+        CrackdetError: If a training diverges.
+
+    Example:
+
+    >>> data = crackdet.load_data("demo", image_size=96)
+    >>> model = crackdet.models.mobilenet_v2_classifier((96, 96), weights="concrete")
+    >>> history = crackdet.training.fit_averaged(model, data, members=3, epochs=2)
+    """
+    if members < 1:
+        raise ValueError(f"Expected members of 1 or more. Received: {members}")
+    options = {**options, "view_seed": seed if view_seed is None else view_seed}
+    if members == 1:
+        return fit(
+            model, data, learning_rate=learning_rate, run_dir=run_dir, seed=seed, verbose=verbose,
+            **options,
+        )  # fmt: skip
+    start = model.get_weights()
+    weights, rows = [], []
+    for number in range(1, members + 1):
+        if verbose:
+            print(f"Member {number} of {members}", flush=True)
+        ratio = RATE_RATIO ** (number - 1)
+        own = {**options, "seed": seed + number - 1, "learning_rate": learning_rate * ratio}
+        folder = None if run_dir is None else Path(run_dir) / files.member_folder(number)
+        model.set_weights(start)
+        found = _member(model, data, folder, own, verbose)
+        weights.append(model.get_weights())
+        rows += [{"member": number, **row} for row in found]
+    model.set_weights(mean_weights(model, weights))
+    if run_dir is not None:
+        write_rows(rows, Path(run_dir) / files.HISTORY)
+    return as_history(model, rows)
+
+
+def mean_weights(model: keras.Model, weights: Sequence[Sequence[Any]]) -> list[Any]:
+    """Returns the mean of several weights of a model.
+
+    Args:
+        model: Whose weights they are.
+        weights: What `model.get_weights()` returned, several times. Of what is no weight but a
+            state, such as that of dropout, the first one's is taken.
+    """
+    means = []
+    for variable, *values in zip(model.weights, *weights, strict=True):
+        floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(variable.dtype))
+        mean = np.mean(values, axis=0, dtype=np.float64) if floating else values[0]
+        means.append(np.asarray(mean, np.asarray(values[0]).dtype))
+    return means
+
+
+def _member(
+    model: keras.Model,
+    data: CrackData,
+    folder: Path | None,
+    options: dict[str, Any],
+    verbose: int,
+) -> Rows:
+    """Trains a member, or takes up one that an earlier call has trained; returns its epochs."""
+    if folder is None:
+        return rows_of(fit(model, data, verbose=verbose, **options))
+    stress = options.get("stress")
+    told = {**options, "stress": None if stress is None else stress.digests}
+    digest = made_of(data, told, weights=model.get_weights())
+    file = folder / files.MEMBER
+    done = _read(file, digest)
+    if done is not None:
+        model.set_weights(done[0])
+        return done[1]
+    rows = rows_of(fit(model, data, run_dir=folder, verbose=verbose, **options))
+    with atomic_write(file) as temporary:
+        about = {"made_of": np.array(digest), "epochs": np.array(json.dumps(rows))}
+        np.savez(temporary, *model.get_weights(), **about)
+    return rows
+
+
+def _read(file: Path, digest: str) -> tuple[list[Any], Rows] | None:
+    """Returns the weights and epochs of a member that is done; None where there is no such one."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            if str(arrays["made_of"]) != digest:
+                return None
+            count = len(arrays.files) - 2
+            weights = [arrays[f"arr_{number}"] for number in range(count)]
+            return weights, json.loads(str(arrays["epochs"]))
+    except (FileNotFoundError, zipfile.BadZipFile, KeyError, ValueError):
+        return None
