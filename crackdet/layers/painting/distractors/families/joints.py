@@ -174,5 +174,6 @@ JOINTS = {
                 rough=(0.05, 0.3),
             ),
         ),
+        painted=False,  # as those of `surfaces`
     ),
 }
