@@ -102,6 +102,13 @@ def test_train_images_thin_a_train_split() -> None:
         options.resolve({"train_images": 9, "folds": 5}, "photos", *groups)
 
 
+def test_members_are_of_a_training_with_splits() -> None:
+    groups = (options.LOADING, options.MEMBERS, options.EVALUATION)
+    assert options.resolve({"members": 3}, "photos", *groups)["members"] == 3
+    with pytest.raises(options.UsageError, match="--members is not for --folds"):
+        options.resolve({"members": 3, "folds": 5}, "photos", *groups)
+
+
 def test_objectives_are_those_of_the_search() -> None:
     from crackdet.runs.trials import OBJECTIVES
 

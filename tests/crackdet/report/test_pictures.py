@@ -190,6 +190,20 @@ def test_under_stress_that_loss_tells_the_best_epoch(run):
     assert "Lowest loss under stress: 0.5000, epoch 4." in picture.alt
 
 
+def test_each_of_several_trainings_has_its_best_epoch(run):
+    losses = [0.5, 0.4, 0.45, 0.6, 0.3]
+    rows = [
+        {**row, "member": str(1 + (i > 2)), "phase": "fine_tune", "val_loss": str(loss)}
+        for i, (row, loss) in enumerate(zip(run.history, losses, strict=False))
+    ]
+    picture = history(dataclasses.replace(run, history=rows))
+    upper, _ = picture.figure.axes
+    circles = [line for line in upper.get_lines() if line.get_fillstyle() == "none"]
+    assert [line.get_xydata()[0].tolist() for line in circles] == [[2, 0.4], [5, 0.3]]
+    assert [text.get_text() for text in upper.texts] == ["fine tune 1", "fine tune 2"]
+    assert "of 2 trainings, whose mean counts" in picture.caption
+
+
 def test_history_of_one_epoch_and_one_phase(run_dir):
     rows = (run_dir / "history.csv").read_text().splitlines(keepends=True)
     (run_dir / "history.csv").write_text("".join(rows[:2]))
