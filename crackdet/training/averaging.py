@@ -17,7 +17,7 @@ from crackdet.training.fitting import fit
 from crackdet.training.made_of import made_of
 
 # The next member's rate is this much of the one before.
-RATE_RATIO = 3**-0.5
+RATE_RATIO = 0.3
 
 Rows = list[dict[str, Any]]
 
@@ -36,17 +36,18 @@ def fit_averaged(
 ) -> keras.callbacks.History:
     """Trains a classifier several times from the same weights; it ends with the mean of them.
 
-    Trainings from one start mostly end in one valley of the loss, each at another edge of it. The
-    mean of their weights lies nearer to its middle and is better than each of them, above all on
-    images unlike those of training, and costs no more to run than one (Wortsman et al., 2022,
-    "Model soups"; Ramé et al., 2022, "Diverse weight averaging"). Members differ in the order of
-    the images, in dropout and in the learning rate; they share their views, and so the cache.
+    Trainings from one start mostly end in one valley of the loss. The mean of their weights can be
+    better than each of them, above all on images unlike those of training, and costs no more to run
+    than one (Wortsman et al., 2022, "Model soups"; Ramé et al., 2022, "Diverse weight averaging").
+    Members differ in the order of the images, in dropout and in the learning rate; they share
+    their views, and so the cache. Short trainings are worse for it: their mean has not gone far
+    enough (`examples/benchmarks/README.md`).
 
     Args:
         model: A classifier, see `crackdet.training.fit`. All members start from its weights.
         data: As in `fit`.
         members: How many are trained, 1 or more. One is `fit`.
-        learning_rate: Highest rate of the first member; that of each next one is 0.58 of it.
+        learning_rate: Highest rate of the first member; that of each next one is 0.3 of it.
         run_dir: Folder for history.csv, and for a folder of each member with its own. A member
             that is done is not trained again if the call is repeated after it was killed.
         seed: Seed of the first member; the next one has the next number.
