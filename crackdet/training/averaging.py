@@ -123,6 +123,7 @@ def _member(
         return rows_of(fit(model, data, verbose=verbose, **options))
     stress = options.get("stress")
     told = {**options, "stress": None if stress is None else stress.digests}
+    told.pop("cache", None)  # where features are kept changes none of them
     digest = made_of(data, told, weights=model.get_weights())
     file = folder / files.MEMBER
     done = _read(file, digest)

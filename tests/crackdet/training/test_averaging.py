@@ -70,7 +70,8 @@ def test_a_member_that_is_done_is_not_trained_again(
     with pytest.raises(KeyboardInterrupt):
         fit_averaged(model, data, **options)
     model.set_weights(start)
-    fit_averaged(model, data, **options)
+    again = FeatureCache(tmp_path / "other", engine="keras", verbose=0)
+    fit_averaged(model, data, **{**options, "cache": again})
     assert trained == [3, 4, 4]
     rows = read_csv(tmp_path / "history.csv")
     assert [row["member"] for row in rows] == ["1", "2"]
