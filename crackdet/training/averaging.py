@@ -132,8 +132,12 @@ def _member(
         return done[1]
     rows = rows_of(fit(model, data, run_dir=folder, verbose=verbose, **options))
     with atomic_write(file) as temporary:
-        about = {"made_of": np.array(digest), "epochs": np.array(json.dumps(rows))}
-        np.savez(temporary, *model.get_weights(), **about)
+        np.savez(
+            temporary,
+            *model.get_weights(),
+            made_of=np.array(digest),
+            epochs=np.array(json.dumps(rows)),
+        )
     return rows
 
 

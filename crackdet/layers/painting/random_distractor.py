@@ -33,12 +33,12 @@ class RandomDistractor(PaintingLayer):
     how much of the wall's texture shows. What it paints is straight, smooth, round or soft; none of
     it is thin, dark, jagged and branched at once, as cracks are.
 
-    Painted unless `families` says otherwise: formwork joints, board marks, construction joints,
-    stains, efflorescence, shadow edges, wires and moss. `crackdet.layers.DISTRACTORS` maps the name
-    of each family to what it imitates. It also holds families that are painted only if they are
-    named: saw grooves, honeycombing, rust, paint edges and pipes, so that a model can be judged by
-    what it was not trained on; and surfaces that meet, tie holes, pores, scratches, trowel marks
-    and coarse aggregate, which made the ranking of unseen kinds worse.
+    Painted unless `families` says otherwise: formwork joints, board marks, construction joints, tie
+    holes, pores, stains, efflorescence, shadow edges, wires, scratches, trowel marks, coarse
+    aggregate, moss, and two surfaces that meet. `crackdet.layers.DISTRACTORS` maps the name of each
+    family to what it imitates. It also holds families that are painted only if they are named
+    (saw grooves, honeycombing, rust, paint edges, pipes), so that a model can be judged by what it
+    was not trained on.
 
     Args:
         rate: Share of images that get distractors, from 0 to 1.

@@ -174,6 +174,5 @@ JOINTS = {
                 rough=(0.05, 0.3),
             ),
         ),
-        painted=False,  # as those of `surfaces`
     ),
 }

@@ -1,7 +1,4 @@
-"""Families of how a surface was made and worn, painted only if they are named.
-
-Whoever trains with them ranks the stress validation worse (`examples/benchmarks/README.md`).
-"""
+"""Families of how a surface was made and worn."""
 
 from crackdet.layers.painting.distractors.lines import ANY_ANGLE, Lines
 from crackdet.layers.painting.distractors.ranges import Family
@@ -41,7 +38,6 @@ SURFACES = {
                 cover=(0.2, 0.8),
             ),
         ),
-        painted=False,
     ),
     "pores": Family(
         "Pores of trapped air: dark round holes, lit on one side, few or many, of all sizes.",
@@ -61,7 +57,6 @@ SURFACES = {
                 cover=(0.0, 0.5),
             ),
         ),
-        painted=False,
     ),
     "coarse_aggregate": Family(
         "Stones of the mix that lie open: light and dark pebbles, each with a shaded side.",
@@ -81,7 +76,6 @@ SURFACES = {
                 cover=(0.0, 0.4),
             ),
         ),
-        painted=False,
     ),
     "scratches": Family(
         "Scratches and scrapes: thin pale lines, nearly straight, alone or in bundles, that fade "
@@ -102,7 +96,6 @@ SURFACES = {
                 partner=(0.25, 0.25),
             ),
         ),
-        painted=False,
     ),
     "trowel_marks": Family(
         "What a trowel or a float leaves: sweeping arcs, sharp on one side and fading on the "
@@ -127,6 +120,5 @@ SURFACES = {
                 inside=(0.0, 0.4),
             ),
         ),
-        painted=False,
     ),
 }
