@@ -8,9 +8,15 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from crackdet.data.dataset import CrackData
+from crackdet.data.splits import ImageSplit
+from crackdet.features import FeatureCache, Uncached
 from crackdet.files import atomic_write
+from crackdet.models.units import HEAD_NAME
 from crackdet.runs import files
 from crackdet.training.callbacks import as_history, rows_of, write_rows
 from crackdet.training.fitting import fit
@@ -18,6 +24,7 @@ from crackdet.training.made_of import made_of
 
 # The next member's rate is this much of the one before.
 RATE_RATIO = 0.3
+_SCALES = (-3.0, 3.0)  # logarithms of what logits are multiplied by
 
 Rows = list[dict[str, Any]]
 
@@ -40,8 +47,9 @@ def fit_averaged(
     better than each of them, above all on images unlike those of training, and costs no more to run
     than one (Wortsman et al., 2022, "Model soups"; Ramé et al., 2022, "Diverse weight averaging").
     Members differ in the order of the images, in dropout and in the learning rate; they share
-    their views, and so the cache. Short trainings are worse for it: their mean has not gone far
-    enough (`examples/benchmarks/README.md`).
+    their views, and so the cache. Last, the head's bias is fitted again on the images that decide
+    the epochs: the mean is off by a constant that no member has. Short trainings are worse for it:
+    their mean has not gone far enough (`examples/benchmarks/README.md`).
 
     Args:
         model: A classifier, see `crackdet.training.fit`. All members start from its weights.
@@ -90,6 +98,8 @@ def fit_averaged(
         weights.append(model.get_weights())
         rows += [{"member": number, **row} for row in found]
     model.set_weights(mean_weights(model, weights))
+    stress = options.get("stress")
+    shift_bias(model, data.validation if stress is None else stress, options.get("cache"))
     if run_dir is not None:
         write_rows(rows, Path(run_dir) / files.HISTORY)
     return as_history(model, rows)
@@ -109,6 +119,55 @@ def mean_weights(model: keras.Model, weights: Sequence[Sequence[Any]]) -> list[A
         mean = np.mean(values, axis=0, dtype=np.float64) if floating else values[0]
         means.append(np.asarray(mean, np.asarray(values[0]).dtype))
     return means
+
+
+def shift_bias(
+    model: keras.Model, images: ImageSplit, cache: FeatureCache | Uncached | None = None
+) -> None:
+    """Fits the bias of a classifier's head again, in place; what it ranks first stays first.
+
+    The bias is that of bias-corrected temperature scaling (Alexandari et al., 2020, "Maximum
+    likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation"); the
+    temperature is left to who calibrates.
+
+    Args:
+        model: A classifier of `crackdet.models`.
+        images: Labelled images; where there are none, nothing is changed.
+        cache: Where frozen features are kept.
+    """
+    if not images.num_images:
+        return
+    probabilities = np.asarray((cache or Uncached()).predict(model, images), np.float64)
+    head = model.get_layer(HEAD_NAME)
+    kernel, bias = head.get_weights()
+    head.set_weights([kernel, bias + best_shift(probabilities, images.labels)])
+
+
+def best_shift(probabilities: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+    """Returns what to add to the logits for the least log loss, at the best temperature.
+
+    Args:
+        probabilities: Softmax outputs, `(n, classes)`.
+        labels: Class indices, `(n,)`.
+
+    Returns:
+        A number for each class, their mean 0.
+
+    Example:
+
+    >>> best_shift([[1 / 3, 2 / 3]] * 10, [0, 1] * 5).round(2).tolist()  # log(2) / 2 either way
+    [0.35, -0.35]
+    """
+    logits = np.log(np.maximum(np.asarray(probabilities, np.float64), np.finfo(np.float32).tiny))
+    rows, labels = np.arange(len(logits)), np.asarray(labels)
+
+    def loss(values: NDArray[np.float64]) -> float:
+        scaled = logits * np.exp(values[0]) + values[1:]
+        return -float(np.mean(log_softmax(scaled, axis=1)[rows, labels]))
+
+    bounds = [_SCALES, *[(None, None)] * logits.shape[1]]
+    scale, *shift = minimize(loss, np.zeros(1 + logits.shape[1]), bounds=bounds).x
+    return np.asarray((shift - np.mean(shift)) / np.exp(scale))
 
 
 def _member(
