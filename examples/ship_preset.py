@@ -33,11 +33,14 @@ def main() -> None:
     parser.add_argument("--elsewhere", type=Path, nargs="*", default=[], metavar="FILE",
                         help="sites.json of crackdet transfer RUN --out DIR, or what "
                              "crackdet evaluate RUN --data SITE --out FILE wrote")  # fmt: skip
+    parser.add_argument("--note", help="what the run's options do not say of the training")
     options = parser.parse_args()
     model = crackdet.load_model(options.run)
     alpha = read_json(options.run / "config.json")["options"]["alpha"]
     beside = {"images": known_images(options.run), "statistics": feature_statistics(options.run)}
     card = model_card(options.run, rows_elsewhere(options.elsewhere))
+    if options.note:
+        card["note"] = options.note
     folder = save_preset(model, options.out, card, alpha=alpha, **beside)
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"Wrote {folder}: {size / 1e6:.1f} MB.")

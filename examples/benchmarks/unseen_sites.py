@@ -33,6 +33,7 @@ from crackdet.features import FeatureCache
 from crackdet.files import atomic_write
 from crackdet.layers.painting.distractors.families import FAMILIES
 from crackdet.stress import VERSION, stress_split
+from crackdet.training.averaging import mean_weights
 
 
 def recall_at(labels: np.ndarray, scores: np.ndarray, false_alarms: float) -> float:
@@ -64,8 +65,7 @@ def run(recipe: Recipe, options: argparse.Namespace, sets: dict[str, Any]) -> di
             models[-1] = build(recipe, options, member)
             train(recipe, models[-1], shown, some.train.labels, member, teacher)
     if recipe.averaged:
-        found = zip(*(each.get_weights() for each in models), strict=True)
-        models[0].set_weights([np.mean(each, axis=0) for each in found])
+        models[0].set_weights(mean_weights(models[0], [each.get_weights() for each in models]))
         del models[1:]
     models[0].save_weights(options.out / f"{recipe.name}.weights.h5")
 

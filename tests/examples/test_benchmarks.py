@@ -242,5 +242,7 @@ def test_unseen_sites(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for row in rows:
         assert 0 <= float(row["stress_score"]) <= 1
         assert float(row["mean"]) == float(row["site"])
+    earlier = {**rows[1], "stress_version": "1"}
+    assert unseen.by_version([*rows, earlier]) == {"1": [earlier], str(unseen.VERSION): rows}
     scores = [{**rows[1], "stress_score": str(n), "mean": str(n * n)} for n in range(9)]
     assert unseen.correlation([rows[0], *scores])[::3] == (pytest.approx(1.0), 9)
