@@ -159,10 +159,7 @@ OPTIONS = {
         "cracks, 35%% of them cracked; none for all",
     ),
     "members": Option(
-        whole(1),
-        "N",
-        "trains so many times from the same weights, in another order and at another rate each "
-        "time, and takes the mean of the weights found",
+        whole(1), "N", "trainings from the same weights, at falling rates, whose mean is taken"
     ),
     # crackdet.evaluation.cross_validate
     "folds": Option(
@@ -212,10 +209,10 @@ MEMBERS = ("members",)
 COMPUTING = ("mixed_precision",)
 EVALUATION = ("folds", "miss_cost", "bootstrap")
 
-
 MODEL_HELP = "a .keras file, a run's folder, or a preset's name"
 
 NOT_FOR_HYPERBAND = ("halving_factor", "pruning")
+NOT_FOR_FOLDS = ("train_images", "members")
 
 
 def add(parser: argparse.ArgumentParser, *names: str, title: str) -> None:
@@ -389,14 +386,11 @@ def resolve(given: Mapping[str, Any], data: str, *groups: tuple[str, ...]) -> di
             options["folds"] = None
         else:
             del options["test_fraction"]
-    if options.get("folds") is not None and options.get("train_images") is not None:
-        if "train_images" in given:
-            raise UsageError("--train-images thins a train split, which --folds has not: leave one")
-        options["train_images"] = None  # a recipe's
-    if options.get("folds") is not None and options.get("members", 1) > 1:
-        if "members" in given:
-            raise UsageError("--members is not for --folds, which train many times: leave one")
-        options["members"] = 1  # a recipe's
+    if options.get("folds") is not None:
+        for name in options.keys() & NOT_FOR_FOLDS:
+            if given.get(name, DEFAULTS[name]) != DEFAULTS[name]:
+                raise UsageError(f"{flag(name)} is of one training, --folds of many: leave one")
+            options[name] = DEFAULTS[name]  # not a recipe's
     return options
 
 

@@ -98,14 +98,14 @@ def test_a_recipe_sets_defaults_and_what_is_given_beside_it_wins() -> None:
 def test_train_images_thin_a_train_split() -> None:
     groups = (options.LOADING, options.TRAIN_IMAGES, options.EVALUATION)
     assert options.resolve({"train_images": 9}, "photos", *groups)["train_images"] == 9
-    with pytest.raises(options.UsageError, match="--train-images thins a train split"):
+    with pytest.raises(options.UsageError, match="--train-images is of one training"):
         options.resolve({"train_images": 9, "folds": 5}, "photos", *groups)
 
 
 def test_members_are_of_a_training_with_splits() -> None:
     groups = (options.LOADING, options.MEMBERS, options.EVALUATION)
     assert options.resolve({"members": 3}, "photos", *groups)["members"] == 3
-    with pytest.raises(options.UsageError, match="--members is not for --folds"):
+    with pytest.raises(options.UsageError, match="--members is of one training"):
         options.resolve({"members": 3, "folds": 5}, "photos", *groups)
 
 

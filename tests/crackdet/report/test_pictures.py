@@ -191,16 +191,12 @@ def test_under_stress_that_loss_tells_the_best_epoch(run):
 
 
 def test_each_of_several_trainings_has_its_best_epoch(run):
-    losses = [0.5, 0.4, 0.45, 0.6, 0.3]
-    rows = [
-        {**row, "member": str(1 + (i > 2)), "phase": "fine_tune", "val_loss": str(loss)}
-        for i, (row, loss) in enumerate(zip(run.history, losses, strict=False))
-    ]
+    cases = zip(run.history, "11122", (0.5, 0.4, 0.45, 0.6, 0.3), strict=False)
+    rows = [{**row, "member": n, "phase": "head", "val_loss": str(loss)} for row, n, loss in cases]
     picture = history(dataclasses.replace(run, history=rows))
-    upper, _ = picture.figure.axes
-    circles = [line for line in upper.get_lines() if line.get_fillstyle() == "none"]
+    circles = [x for x in picture.figure.axes[0].get_lines() if x.get_fillstyle() == "none"]
     assert [line.get_xydata()[0].tolist() for line in circles] == [[2, 0.4], [5, 0.3]]
-    assert [text.get_text() for text in upper.texts] == ["fine tune 1", "fine tune 2"]
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == ["head 1", "head 2"]
     assert "of 2 trainings, whose mean counts" in picture.caption
 
 
