@@ -72,8 +72,8 @@ def execute(arguments: Namespace) -> None:
     from crackdet.inference import load_classifier
     from crackdet.models import feature_statistics, known_images
 
-    classifier, known = load_classifier(arguments.model), known_images(arguments.model)
     options = cli.resolve(vars(arguments), arguments.data, LOADING, EVALUATION)
+    classifier, known = load_classifier(arguments.model), known_images(arguments.model)
     if "miss_cost" not in arguments and classifier.miss_cost is not None:
         options["miss_cost"] = classifier.miss_cost  # what it is worth to whoever chose the model
     statistics = feature_statistics(arguments.model)
