@@ -11,7 +11,7 @@ from crackdet.features.views import in_batches
 
 # Says in the cache how images are painted: goes up when the same painting, image, view and seed may
 # give something else.
-VERSION = 2
+VERSION = 3
 
 # Side of the squares of pixels that masks are averaged over: the cells of MobileNetV2's map at
 # stride 16, from which small cracks can still be told.

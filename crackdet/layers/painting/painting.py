@@ -68,11 +68,11 @@ class Painting(PaintingLayer):
         """Whether a layer makes masks of the cracks that it paints."""
         return any(getattr(layer, "masks", False) for layer in self.layers)
 
-    def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+    def paint_planes(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         draws, before = Draws(keys), Counter[str]()
         for layer in self.layers:
             kind = type(layer).__name__
-            inputs = layer.paint(inputs, draws.fork(f"{kind} {before[kind]}").keys)
+            inputs = layer.paint_planes(inputs, draws.fork(f"{kind} {before[kind]}").keys)
             before[kind] += 1
         return inputs
 

@@ -4,13 +4,16 @@ from typing import Any
 
 import keras
 
+from crackdet.layers.painting.resampling import from_planes, to_planes
+
 
 class PaintingLayer(keras.layers.Layer):
     """Base of layers that paint on the images of training, and may change labels with them.
 
-    A subclass implements `paint(inputs, keys)` on a batch, a function of its arguments alone; this
-    class draws the keys, takes single images too, casts, and hands everything on untouched when
-    `training=False`. Unless told otherwise the layers paint, so that `dataset.map(layer)` does.
+    A subclass implements `paint_planes(inputs, keys)` on a batch, a function of its arguments
+    alone; this class draws the keys, takes single images too, casts, turns images into planes and
+    back, and hands everything on untouched when `training=False`. Unless told otherwise the layers
+    paint, so that `dataset.map(layer)` does.
 
     Args:
         seed: Integer for random draws that repeat to the bit (0 is a seed like any other), or None.
@@ -48,6 +51,15 @@ class PaintingLayer(keras.layers.Layer):
 
         Returns:
             A dictionary like `inputs`, the images float32 in [0, 255].
+        """
+        painted = self.paint_planes({**inputs, "images": to_planes(inputs["images"])}, keys)
+        return {**painted, "images": from_planes(painted["images"])}
+
+    def paint_planes(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+        """Paints a batch as `paint` does, with images `(batch, 3, height, width)`.
+
+        Arrays whose last axis holds three colours are slow to compute with; layers that follow each
+        other hand on planes.
         """
         raise NotImplementedError
 

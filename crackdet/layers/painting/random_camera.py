@@ -11,13 +11,7 @@ import numpy as np
 from crackdet.layers.painting.compression import compression_error
 from crackdet.layers.painting.draws import Draws
 from crackdet.layers.painting.painting_layer import PaintingLayer
-from crackdet.layers.painting.resampling import (
-    Window,
-    from_planes,
-    resample,
-    sampling_weights,
-    to_planes,
-)
+from crackdet.layers.painting.resampling import Window, resample, sampling_weights
 
 # The share of images that has each fault.
 FAULTS = {
@@ -116,11 +110,11 @@ class RandomCamera(PaintingLayer):
         self.strength = strength
         self.faults = None if faults is None else list(faults)
 
-    def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+    def paint_planes(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         faults = list(FAULTS) if self.faults is None else self.faults
         if self.strength == 0 or not faults:
             return inputs
-        planes = to_planes(inputs["images"])
+        planes = inputs["images"]
         # As cameras meter the light: from a part of the pixels.
         metered = keras.ops.take(planes, np.arange(0, planes.shape[2], 4), axis=2)
         brightness = keras.ops.mean(metered, axis=(1, 2, 3))
@@ -129,7 +123,7 @@ class RandomCamera(PaintingLayer):
         planes = camera.add_noise(planes)
         planes = camera.develop(planes)
         planes = camera.compress(planes)
-        return {**inputs, "images": from_planes(keras.ops.clip(planes, 0, 255))}
+        return {**inputs, "images": keras.ops.clip(planes, 0, 255)}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "strength": self.strength, "faults": self.faults}

@@ -95,7 +95,7 @@ class RandomCrack(PaintingLayer):
         self.min_contrast = min_contrast
         self.min_length = min_length
 
-    def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+    def paint_planes(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         keys = Draws(keys).fork("crack").keys
         chosen = Draws(keys).fork("chosen").chance(self.rate) * sound(inputs["labels"]) > 0.0
         unpainted = {"images": inputs["images"], "labels": inputs["labels"]}
@@ -107,10 +107,10 @@ class RandomCrack(PaintingLayer):
     def _paint_chosen(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         """Paints a crack on each image where it shows."""
         images, draws = inputs["images"], Draws(keys)
-        grey = images[..., 1]
+        grey = images[:, 1]
         light, grain = _light_and_grain(grey)
         shade, covered = self._shade(
-            draws, images.shape[1:3], light, grain, keras.ops.shape(images)[0]
+            draws, images.shape[2:], light, grain, keras.ops.shape(images)[0]
         )
         # Seen from the painted pixels: their change of brightness beside the wall's own grain.
         visible = keras.ops.cast(
@@ -120,11 +120,8 @@ class RandomCrack(PaintingLayer):
         length = keras.ops.maximum(*seen)
         painted = keras.ops.cast(length >= self.min_length, "float32")
         tint = 1.0 + 0.02 * draws.fork("tint").normal((3,))
-        change = keras.ops.matmul(
-            keras.ops.reshape(shade, (-1, shade.shape[1] * shade.shape[2], 1)),
-            keras.ops.expand_dims(tint * keras.ops.expand_dims(painted, 1), 1),
-        )
-        gain = 1.0 + keras.ops.reshape(change, (-1, *images.shape[1:]))
+        tint = tint * keras.ops.expand_dims(painted, 1)
+        gain = 1.0 + _image(tint) * keras.ops.expand_dims(shade, 1)
         outputs = {
             "images": keras.ops.clip(images * gain, 0.0, 255.0),
             "labels": _cracked(inputs["labels"], painted),
@@ -171,7 +168,7 @@ def _masks(inputs: dict[str, Any]) -> Any:
     if "masks" in inputs:
         return keras.ops.cast(inputs["masks"], "float32")
     known = keras.ops.reshape(sound(inputs["labels"]), (-1, 1, 1, 1)) - 1.0
-    return known + keras.ops.zeros_like(inputs["images"][..., :1])
+    return known + keras.ops.expand_dims(keras.ops.zeros_like(inputs["images"][:, 0]), -1)
 
 
 def _light_and_grain(grey: Any) -> tuple[Any, Any]:

@@ -98,12 +98,12 @@ class RandomDistractor(PaintingLayer):
             )
         self._looks = [look for name in names for look in FAMILIES[name].looks]
 
-    def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+    def paint_planes(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         images = inputs["images"]
         if self.rate == 0 or self.strength == 0:
             return inputs
         draws = Draws(keys)
-        noises = draw_noises(draws.fork("noises"), tuple(images.shape[1:3]))
+        noises = draw_noises(draws.fork("noises"), tuple(images.shape[2:]))
         slots = draw_slots(draws.fork("slots"), self._looks, self.rate)
         marks = [_mark(draws.fork(f"mark {i}"), slot, noises) for i, slot in enumerate(slots)]
         return {**inputs, "images": lay_on(images, slots, marks, self.strength)}

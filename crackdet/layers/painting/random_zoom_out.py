@@ -72,11 +72,11 @@ class RandomZoomOut(PaintingLayer):
         self.stretch = stretch
         self.rate = rate
 
-    def paint(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
+    def paint_planes(self, inputs: dict[str, Any], keys: Any) -> dict[str, Any]:
         if self.rate == 0 or (self.factor == 1 and self.stretch == 0):
             return inputs
         draws = Draws(keys)
-        height, width = inputs["images"].shape[1:3]
+        height, width = inputs["images"].shape[2:]
         log_factor = draws.uniform(0.0, math.log(self.factor), (1,))
         log_stretch = draws.uniform(-1.0, 1.0, (1,)) * math.log1p(self.stretch) / 2
         changed = draws.chance(self.rate, (1,))
@@ -87,9 +87,9 @@ class RandomZoomOut(PaintingLayer):
                 (log_factor - log_stretch, width),
             )
         )
-        zoomed = dict(inputs)
-        for name in {"images", "masks"} & set(inputs):
-            zoomed[name] = from_planes(resample(to_planes(inputs[name]), rows, columns))
+        zoomed = {**inputs, "images": resample(inputs["images"], rows, columns)}
+        if "masks" in inputs:
+            zoomed["masks"] = from_planes(resample(to_planes(inputs["masks"]), rows, columns))
         return zoomed
 
     def get_config(self) -> dict[str, Any]:

@@ -17,12 +17,19 @@ _WINDOW = 56
 
 def to_planes(images: Any) -> Any:
     """Turns images `(batch, height, width, channels)` into `(batch, channels, height, width)`."""
-    return keras.ops.transpose(images, (0, 3, 1, 2))
+    height, width, channels = images.shape[1:]
+    # As arrays of two axes, which TensorFlow transposes twice as fast.
+    pixels = keras.ops.reshape(images, (-1, height * width, channels))
+    planes = keras.ops.transpose(pixels, (0, 2, 1))
+    return keras.ops.reshape(planes, (-1, channels, height, width))
 
 
 def from_planes(planes: Any) -> Any:
     """Turns planes into images again. See `to_planes`."""
-    return keras.ops.transpose(planes, (0, 2, 3, 1))
+    channels, height, width = planes.shape[1:]
+    pixels = keras.ops.reshape(planes, (-1, channels, height * width))
+    images = keras.ops.transpose(pixels, (0, 2, 1))
+    return keras.ops.reshape(images, (-1, height, width, channels))
 
 
 class Window(NamedTuple):
