@@ -17,6 +17,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,7 +39,9 @@ from crackdet.training.decision import Head, Places, Views, painted_views, place
 from crackdet.training.site_folds import judged_together
 
 Ints = NDArray[np.int64]
-FIGURES = ("auroc", "log_loss", "recall", "false_alarm_rate", "recall_at_far_5pct")
+FIGURES = (
+    "auroc", "log_loss", "recall", "false_alarm_rate", "balanced_accuracy", "recall_at_far_5pct",
+)  # fmt: skip
 
 
 def draw(labels: Ints, units: Ints, count: int, random: np.random.Generator) -> tuple[Ints, Ints]:
@@ -56,6 +59,14 @@ def draw(labels: Ints, units: Ints, count: int, random: np.random.Generator) -> 
             known.add(int(unit))
     rest = np.flatnonzero(~np.isin(units, list(known)))
     return np.sort(np.array(chosen)), rest
+
+
+def figures(labels: Ints, scores: NDArray, groups: Ints, threshold: float) -> dict[str, Any]:
+    """Returns the metrics of a site, and the share of right answers with both classes alike."""
+    row = metrics_row(labels, scores, threshold=threshold, groups=groups, bootstrap=0)
+    recall, false_alarms = row["recall"], row["false_alarm_rate"]
+    both = recall is not None and false_alarms is not None
+    return {**row, "balanced_accuracy": (recall + 1 - false_alarms) / 2 if both else None}
 
 
 def gains(
@@ -80,10 +91,9 @@ def gains(
         kept = adapted.better
         head, at = (adapted.head, adapted.choice.threshold) if kept else (old, threshold)
         before, after = (
-            metrics_row(labels[rest], each.probabilities(places[rest])[:, 1], threshold=limit,
-                        groups=groups[rest], bootstrap=0)
+            figures(labels[rest], each.probabilities(places[rest])[:, 1], groups[rest], limit)
             for each, limit in ((old, threshold), (head, at))
-        )  # fmt: skip
+        )
         row = {name: (after[name] or 0.0) - (before[name] or 0.0) for name in FIGURES}
         seconds = time.perf_counter() - start
         found.append({**row, "kept": float(kept), "seconds": seconds, "before": before["auroc"]})
@@ -190,7 +200,7 @@ def main() -> None:
                 statistics=statistics, strength=strength, **judged,
             )  # fmt: skip
     header = ["strength", "site", "AUROC before", "AUROC", "log loss", "recall", "false alarms",
-              "recall at 5 % false alarms", "kept", "seconds"]  # fmt: skip
+              "balanced accuracy", "recall at 5 % false alarms", "kept", "seconds"]  # fmt: skip
     lines = [table_line(*key, draws) for key, draws in sorted(found.items()) if draws]
     for line in (header, ["---"] * len(header), *lines, *over_sites(found)):
         print(f"| {' | '.join(line)} |")
