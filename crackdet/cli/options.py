@@ -159,7 +159,7 @@ OPTIONS = {
         "cracks, 35%% of them cracked; none for all",
     ),
     "members": Option(
-        whole(1), "N", "trainings from the same weights, at falling rates, whose mean is taken"
+        whole(1), "N", "trainings from the same weights, each in another order, whose mean is taken"
     ),
     # crackdet.evaluation.cross_validate
     "folds": Option(

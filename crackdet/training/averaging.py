@@ -22,8 +22,6 @@ from crackdet.training.callbacks import as_history, rows_of, write_rows
 from crackdet.training.fitting import fit
 from crackdet.training.made_of import made_of
 
-# The next member's rate is this much of the one before.
-RATE_RATIO = 0.3
 _SCALES = (-3.0, 3.0)  # logarithms of what logits are multiplied by
 
 Rows = list[dict[str, Any]]
@@ -34,7 +32,6 @@ def fit_averaged(
     data: CrackData,
     *,
     members: int = 1,
-    learning_rate: float = 1e-3,
     run_dir: str | Path | None = None,
     seed: int = 0,
     view_seed: int | None = None,
@@ -46,16 +43,15 @@ def fit_averaged(
     Trainings from one start mostly end in one valley of the loss. The mean of their weights can be
     better than each of them, above all on images unlike those of training, and costs no more to run
     than one (Wortsman et al., 2022, "Model soups"; Ramé et al., 2022, "Diverse weight averaging").
-    Members differ in the order of the images, in dropout and in the learning rate; they share
-    their views, and so the cache. Last, the head's bias is fitted again on the images that decide
-    the epochs: the mean is off by a constant that no member has. Short trainings are worse for it:
-    their mean has not gone far enough (`examples/benchmarks/README.md`).
+    Members differ in the order of the images and in dropout; they share their views, and so the
+    cache. Last, the head's bias is fitted again on the images that decide the epochs: the mean is
+    off by a constant that no member has. Short trainings are worse for it, since their mean has not
+    gone far enough, and so are trainings at unlike rates (`examples/benchmarks/README.md`).
 
     Args:
         model: A classifier, see `crackdet.training.fit`. All members start from its weights.
         data: As in `fit`.
         members: How many are trained, 1 or more. One is `fit`.
-        learning_rate: Highest rate of the first member; that of each next one is 0.3 of it.
         run_dir: Folder for history.csv, and for a folder of each member with its own. A member
             that is done is not trained again if the call is repeated after it was killed.
         seed: Seed of the first member; the next one has the next number.
@@ -81,17 +77,13 @@ def fit_averaged(
         raise ValueError(f"Expected members of 1 or more. Received: {members}")
     options = {**options, "view_seed": seed if view_seed is None else view_seed}
     if members == 1:
-        return fit(
-            model, data, learning_rate=learning_rate, run_dir=run_dir, seed=seed, verbose=verbose,
-            **options,
-        )  # fmt: skip
+        return fit(model, data, run_dir=run_dir, seed=seed, verbose=verbose, **options)
     start = model.get_weights()
     weights, rows = [], []
     for number in range(1, members + 1):
         if verbose:
             print(f"Member {number} of {members}", flush=True)
-        ratio = RATE_RATIO ** (number - 1)
-        own = {**options, "seed": seed + number - 1, "learning_rate": learning_rate * ratio}
+        own = {**options, "seed": seed + number - 1}
         folder = None if run_dir is None else Path(run_dir) / files.member_folder(number)
         model.set_weights(start)
         found = _member(model, data, folder, own, verbose)
