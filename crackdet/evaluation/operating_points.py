@@ -86,7 +86,7 @@ def operating_point(
     place = _between(low, high)
     found, alarms = np.mean(positive >= place), np.mean(negative >= place)
     return OperatingPoint(
-        0.0 if place <= -END else float(expit(place * STEP)),
+        0.0 if place <= -END else _as_score(expit(place * STEP)),
         float(found),
         float(alarms),
         f"{asked}: of the {scores.chosen_on} scores that the model stores it finds {found:.1%} of "
@@ -101,6 +101,12 @@ def _check(share: float, name: str, steps: NDArray[np.int64], lowest_is_open: bo
         raise ValueError(f"`{name}` must be from {low} to 1. Received: {name}={share!r}")
     if not steps.size:
         raise ValueError(f"`{name}` needs images of its class, of which there are none.")
+
+
+def _as_score(threshold: float) -> float:
+    """The least float32 from a threshold up: scores are float32, and NumPy compares as such."""
+    nearest = np.float32(threshold)
+    return float(nearest if float(nearest) >= threshold else np.nextafter(nearest, np.float32(1)))
 
 
 def _between(low: int | None, high: int | None) -> float:

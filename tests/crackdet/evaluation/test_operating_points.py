@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
@@ -18,6 +18,8 @@ probabilities = st.lists(
 
 
 @given(probabilities, probabilities, st.floats(0.01, 1))
+# As a float32 the threshold just above this sound score was the score.
+@example([float(np.float32(0.99999))], [0.0], 0.5)
 @settings(max_examples=80, deadline=None)
 def test_the_scores_themselves_keep_what_is_promised(negative, positive, share):
     y = np.repeat([0, 1], [len(negative), len(positive)])
