@@ -23,6 +23,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
+from sklearn.metrics import balanced_accuracy_score
 
 import crackdet
 from crackdet.data import ImageSplit
@@ -64,9 +65,7 @@ def draw(labels: Ints, units: Ints, count: int, random: np.random.Generator) -> 
 def figures(labels: Ints, scores: NDArray, groups: Ints, threshold: float) -> dict[str, Any]:
     """Returns the metrics of a site, and the share of right answers with both classes alike."""
     row = metrics_row(labels, scores, threshold=threshold, groups=groups, bootstrap=0)
-    recall, false_alarms = row["recall"], row["false_alarm_rate"]
-    both = recall is not None and false_alarms is not None
-    return {**row, "balanced_accuracy": (recall + 1 - false_alarms) / 2 if both else None}
+    return {**row, "balanced_accuracy": balanced_accuracy_score(labels, scores >= threshold)}
 
 
 def gains(
